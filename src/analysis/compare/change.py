@@ -1,0 +1,395 @@
+"""Before and after: what the counts did, and what they can bear.
+
+Follows docs/method.md section 1. Two contrasts (share good, share inadequate) with Newcombe
+intervals, one ordinal summary (probability of superiority, Brunner-Munzel), and a verdict in two
+fields that are never merged: the direction of the counts, and the evidence for a change.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+
+import dataframely as dy
+import numpy as np
+import polars as pl
+from scipy.optimize import brentq
+from statsmodels.stats.nonparametric import rank_compare_2ordinal
+from statsmodels.stats.proportion import confint_proportions_2indep, power_proportions_2indep
+
+from analysis.compare import shares
+from analysis.compare.graded import GradedAudit, Selection, select
+from analysis.compare.shares import BASELINE, CHANGE, FOLLOW_UP, Estimate, Figure
+from analysis.vocabulary import Grade
+
+FEWEST_CASES = 20
+POWER = 0.8
+EARLIER, LATER = "the earlier audit", "the later audit"
+
+
+class Direction(StrEnum):
+    """What the counts did. A description, not evidence."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    MIXED = "mixed"
+    LEVEL = "level"
+    UNKNOWN = "not known"
+
+
+class Evidence(StrEnum):
+    """What the counts can bear."""
+
+    CLEAR = "clear"
+    CANNOT_TELL = "cannot tell"
+    TOO_FEW = "too few"
+    NOT_COMPARABLE = "not comparable"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Direction and evidence, apart. `reason` says why audits are not comparable; null otherwise."""
+
+    direction: Direction
+    evidence: Evidence
+    reason: str | None = None
+
+    def __str__(self) -> str:
+        return f"direction {self.direction}, evidence {self.evidence}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two audits of one force, every figure of both and of the change, and one verdict.
+
+    Attributes:
+        force: slug of the force.
+        baseline: the earlier audit.
+        follow_up: the later audit.
+        confidence: level of all intervals.
+        verdict: direction and evidence.
+        figures: one row per measure and period (schema `Figure`).
+        others: further audits of the force, in date order.
+    """
+
+    force: str
+    baseline: GradedAudit
+    follow_up: GradedAudit
+    confidence: float
+    verdict: Verdict
+    figures: dy.DataFrame[Figure] = field(repr=False, compare=False)
+    others: tuple[GradedAudit, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
+class SingleAudit:
+    """The one audit of a force that has no pair to compare, with its figures.
+
+    `figures` has no row of period `change`; its period is `follow_up` for a review or
+    re-inspection and `baseline` for anything else.
+    """
+
+    force: str
+    audit: GradedAudit
+    confidence: float
+    figures: dy.DataFrame[Figure] = field(repr=False, compare=False)
+    others: tuple[GradedAudit, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
+class NoAudit:
+    """A force of which no audit has been transcribed."""
+
+    force: str
+    confidence: float
+
+
+def examine(
+    audits: pl.DataFrame,
+    /,
+    *,
+    force: str,
+    baseline: str | None = None,
+    follow_up: str | None = None,
+    confidence: float = 0.95,
+) -> Comparison | SingleAudit | NoAudit:
+    """What can be said of a force: a comparison, one audit, or nothing.
+
+    Args:
+        audits: one row per audit (schema `Audit`).
+        force: slug of the force.
+        baseline: inspection id of the earlier audit; null for the last full inspection that was
+            followed up.
+        follow_up: inspection id of the later audit; null for the next review or re-inspection.
+        confidence: level of all intervals, between 0 and 1.
+
+    Raises:
+        SelectionError: if an audit asked for does not exist or is not in date order.
+        ValueError: if `confidence` is not between 0 and 1.
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence is {confidence}, but must lie between 0 and 1, for example 0.95")
+    chosen = select(audits, force=force, baseline=baseline, follow_up=follow_up)
+    if chosen.baseline and chosen.follow_up:
+        return _comparison(chosen, chosen.baseline, chosen.follow_up, confidence)
+    if chosen.only:
+        period = FOLLOW_UP if chosen.only.role.value == "follow-up" else BASELINE
+        rows = shares.share_rows(chosen.only, period=period, confidence=confidence)
+        return SingleAudit(force, chosen.only, confidence, shares.as_figures(rows), chosen.others)
+    return NoAudit(force, confidence)
+
+
+def _comparison(
+    chosen: Selection, baseline: GradedAudit, follow_up: GradedAudit, confidence: float
+) -> Comparison:
+    obstacle = _obstacle(baseline, follow_up)
+    rows = shares.share_rows(baseline, period=BASELINE, confidence=confidence)
+    rows += shares.share_rows(follow_up, period=FOLLOW_UP, confidence=confidence)
+    changes: dict[Grade, Estimate] = {}
+    for grade in baseline.counts if baseline.scale == follow_up.scale else ():
+        change, why_not = _change(baseline, follow_up, grade, confidence=confidence)
+        if change:
+            changes[grade] = change
+        rows.append(
+            _change_row(
+                baseline,
+                follow_up,
+                shares.measure_of(grade),
+                change,
+                why_not or _counts_note(baseline, follow_up, grade),
+            )
+        )
+    ordinal, why_not = _superiority(baseline, follow_up, obstacle, confidence=confidence)
+    rows.append(
+        _change_row(
+            baseline,
+            follow_up,
+            "superiority",
+            ordinal,
+            why_not or "chance that a follow-up case has the better grade, ties counted as half",
+        )
+    )
+    for grade, sign in ((Grade.INADEQUATE, -1), (Grade.GOOD, 1)):
+        if grade in changes and baseline.n_cases and follow_up.n_cases:
+            smallest = smallest_detectable_change(
+                baseline.counts[grade] or 0,
+                baseline.n_cases,
+                follow_up.n_cases,
+                sign=sign,
+                alpha=1 - confidence,
+            )
+            estimate = None if smallest is None else Estimate(smallest, None, None)
+            note = (
+                f"smallest {'rise' if sign > 0 else 'fall'} that shows with {POWER:.0%} power"
+                if estimate
+                else f"no {'rise' if sign > 0 else 'fall'} would show with {POWER:.0%} power"
+            )
+            rows.append(_change_row(baseline, follow_up, f"detectable_change_{grade.column}", estimate, note))
+    verdict = _verdict(baseline, follow_up, changes, ordinal, obstacle)
+    return Comparison(
+        chosen.force, baseline, follow_up, confidence, verdict, shares.as_figures(rows), chosen.others
+    )
+
+
+def _obstacle(baseline: GradedAudit, follow_up: GradedAudit) -> str | None:
+    """Why the two audits are not comparable at all; null if they are."""
+    for audit in (baseline, follow_up):
+        if audit.scale == "topic judgments":
+            return "grades before and after February 2024 use different methods"
+    if baseline.scale != follow_up.scale:
+        return "the two audits used different sets of grades"
+    if baseline.area != follow_up.area:
+        return "the two audits looked at different areas of child protection"
+    if baseline.graded_by != follow_up.graded_by:
+        return "the two audits were graded by different people"
+    for audit in (baseline, follow_up):
+        if audit.adds_up is False:
+            return f"the printed grades of {audit.inspection_id} do not add to the number of cases"
+    return None
+
+
+def _change(
+    baseline: GradedAudit, follow_up: GradedAudit, grade: Grade, *, confidence: float
+) -> tuple[Estimate | None, str | None]:
+    obstacle = _obstacle(baseline, follow_up)
+    if obstacle:
+        return None, f"not worked out: {obstacle}"
+    n, m = baseline.n_cases, follow_up.n_cases
+    x, y = baseline.count(grade), follow_up.count(grade)
+    if n is None or x is None:
+        return None, f"not worked out: {shares.missing_count(baseline, grade)} for {EARLIER}"
+    if m is None or y is None:
+        return None, f"not worked out: {shares.missing_count(follow_up, grade)} for {LATER}"
+    return share_change(x, n, y, m, confidence=confidence), None
+
+
+def share_change(
+    n_before: int, base_before: int, n_after: int, base_after: int, /, *, confidence: float = 0.95
+) -> Estimate:
+    """The share after less the share before, as a fraction, with its Newcombe interval.
+
+    Newcombe 1998, Statistics in Medicine 17:873, method 10.
+
+    Raises:
+        ValueError: if an audit has no cases, or more counted than audited.
+    """
+    before = shares.share(n_before, base_before)
+    after = shares.share(n_after, base_after)
+    lower, upper = confint_proportions_2indep(
+        n_after, base_after, n_before, base_before, method="newcomb", compare="diff", alpha=1 - confidence
+    )
+    return Estimate(after.value - before.value, float(lower), float(upper))
+
+
+def superiority(before: Sequence[int], after: Sequence[int], /, *, confidence: float = 0.95) -> Estimate:
+    """The chance that a case of `after` has the better grade than one of `before`, ties as half.
+
+    Brunner and Munzel 2000, Biometrical Journal 42:17, with its t interval, cut to 0 to 1. Where
+    the two audits have no grade in common, or a single one, there is no spread and no interval.
+
+    Args:
+        before: cases at each grade, worst to best.
+        after: the same for the later audit.
+        confidence: level of the interval.
+
+    Raises:
+        ValueError: if the two differ in length, or an audit has fewer than 2 cases.
+    """
+    if len(before) != len(after):
+        raise ValueError("both audits need a count for the same grades")
+    if sum(before) < 2 or sum(after) < 2:
+        raise ValueError("an audit of fewer than 2 cases has no spread to judge by")
+    # statsmodels divides by the spread, which is 0 where the audits share no grade or only one
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ranks = rank_compare_2ordinal(np.asarray(after), np.asarray(before))
+        lower, upper = ranks.conf_int(alpha=1 - confidence)
+    value = float(ranks.prob1)
+    if math.isnan(lower) or math.isnan(upper):
+        return Estimate(value, None, None)
+    return Estimate(value, max(0.0, float(lower)), min(1.0, float(upper)))
+
+
+def _superiority(
+    baseline: GradedAudit, follow_up: GradedAudit, obstacle: str | None, *, confidence: float
+) -> tuple[Estimate | None, str | None]:
+    if obstacle:
+        return None, f"not worked out: {obstacle}"
+    before, after = baseline.ordered_counts, follow_up.ordered_counts
+    if before is None or after is None:
+        which = EARLIER if before is None else LATER
+        return None, f"not worked out: no source read gives every grade of {which}"
+    if sum(before) < 2 or sum(after) < 2:
+        return None, "not worked out: an audit has fewer than 2 cases"
+    return superiority(before, after, confidence=confidence), None
+
+
+def smallest_detectable_change(
+    n_before: int, base_before: int, base_after: int, /, *, sign: int, alpha: float = 0.05
+) -> float | None:
+    """The smallest rise (`sign` 1) or fall (`sign` -1) of a share that two audits show with 80% power.
+
+    Two-sided test at `alpha` of two independent proportions, starting from the share before.
+
+    Returns:
+        The change as a signed fraction; null if even the largest possible one would not show.
+    """
+    start = n_before / base_before
+    limit = (1 - start) if sign > 0 else -start
+
+    def shortfall(change: float) -> float:
+        power = power_proportions_2indep(
+            change, start, base_after, ratio=base_before / base_after, alpha=alpha, return_results=False
+        )
+        return float(power) - POWER
+
+    # the ends themselves have no variance, for which the power is undefined
+    nearest, furthest = limit * 1e-6, limit * (1 - 1e-9)
+    if limit == 0 or shortfall(furthest) < 0:
+        return None
+    return float(brentq(shortfall, nearest, furthest, xtol=1e-9))
+
+
+def _verdict(
+    baseline: GradedAudit,
+    follow_up: GradedAudit,
+    changes: dict[Grade, Estimate],
+    ordinal: Estimate | None,
+    obstacle: str | None,
+) -> Verdict:
+    direction = Direction.UNKNOWN if obstacle else direction_of(baseline, follow_up)
+    if obstacle:
+        return Verdict(direction, Evidence.NOT_COMPARABLE, obstacle)
+    missing = _missing_counts(baseline, follow_up)
+    if missing:
+        return Verdict(direction, Evidence.NOT_COMPARABLE, missing)
+    if min(baseline.n_cases or 0, follow_up.n_cases or 0) < FEWEST_CASES:
+        return Verdict(direction, Evidence.TOO_FEW)
+    contrasts = [changes[Grade.GOOD], changes[Grade.INADEQUATE]]
+    return Verdict(direction, evidence_of(direction, contrasts, ordinal))
+
+
+def evidence_of(direction: Direction, contrasts: Sequence[Estimate], ordinal: Estimate | None, /) -> Evidence:
+    """The rule for `clear`: fixed in advance, docs/method.md section 1, item 4.
+
+    Args:
+        direction: what the counts did.
+        contrasts: the changes of share good and of share inadequate.
+        ordinal: the probability of superiority; null if it could not be worked out.
+    """
+    by_ordinal = ordinal is not None and ordinal.excludes(0.5) and direction is not Direction.MIXED
+    by_both = all(contrast.excludes_zero for contrast in contrasts)
+    return Evidence.CLEAR if by_ordinal or by_both else Evidence.CANNOT_TELL
+
+
+def direction_of(baseline: GradedAudit, follow_up: GradedAudit, /) -> Direction:
+    """What the counts did, compared as exact fractions; unknown if a needed count is missing."""
+    moves = []
+    for grade, sign in ((Grade.GOOD, 1), (Grade.INADEQUATE, -1)):
+        x, n, y, m = baseline.count(grade), baseline.n_cases, follow_up.count(grade), follow_up.n_cases
+        if x is None or y is None or not n or not m:
+            return Direction.UNKNOWN
+        change = Fraction(y, m) - Fraction(x, n)
+        moves.append(0 if change == 0 else sign * (1 if change > 0 else -1))
+    if 1 in moves and -1 in moves:
+        return Direction.MIXED
+    if 1 in moves:
+        return Direction.BETTER
+    return Direction.WORSE if -1 in moves else Direction.LEVEL
+
+
+def _missing_counts(baseline: GradedAudit, follow_up: GradedAudit) -> str | None:
+    told = []
+    for audit, name in ((baseline, EARLIER), (follow_up, LATER)):
+        unknown = [grade for grade in reversed(tuple(audit.counts)) if audit.counts[grade] is None]
+        if audit.n_cases is None:
+            told.append(f"the number of cases of {name} is in no source read")
+        elif unknown and audit.n_below_good is not None and all(grade.is_below_good for grade in unknown):
+            told.append(f"for {name}, only the sum of requires improvement and inadequate is known")
+        elif unknown:
+            grades = " or ".join(grade.value for grade in unknown)
+            told.append(f"for {name}, the number graded {grades} is in no source read")
+    return "; ".join(told) or None
+
+
+def _counts_note(baseline: GradedAudit, follow_up: GradedAudit, grade: Grade) -> str:
+    return (
+        f"{follow_up.count(grade)} of {follow_up.n_cases} less {baseline.count(grade)} of {baseline.n_cases}"
+    )
+
+
+def _change_row(
+    baseline: GradedAudit, follow_up: GradedAudit, measure: str, estimate: Estimate | None, note: str
+) -> dict[str, object]:
+    known = baseline.n_cases is not None and follow_up.n_cases is not None
+    return {
+        "force": baseline.force,
+        "measure": measure,
+        "period": CHANGE,
+        "value": estimate.value if estimate else None,
+        "lower": estimate.lower if estimate else None,
+        "upper": estimate.upper if estimate else None,
+        "n_cases": None,
+        "base": (baseline.n_cases or 0) + (follow_up.n_cases or 0) if known else None,
+        "note": note,
+    }

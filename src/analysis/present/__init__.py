@@ -1,0 +1,1 @@
+"""The numbers of a comparison as sentences, pictures and tables; no arithmetic."""
