@@ -18,10 +18,10 @@ from scipy.optimize import brentq
 from statsmodels.stats.nonparametric import rank_compare_2ordinal
 from statsmodels.stats.proportion import confint_proportions_2indep, power_proportions_2indep
 
-from analysis.compare import shares
+from analysis.compare import alternatives, shares
 from analysis.compare.graded import GradedAudit, Selection, select
 from analysis.compare.shares import BASELINE, CHANGE, FOLLOW_UP, Estimate, Figure
-from analysis.vocabulary import Grade
+from analysis.vocabulary import Grade, Role
 
 FEWEST_CASES = 20
 POWER = 0.8
@@ -134,7 +134,7 @@ def examine(
     if chosen.baseline and chosen.follow_up:
         return _comparison(chosen, chosen.baseline, chosen.follow_up, confidence)
     if chosen.only:
-        period = FOLLOW_UP if chosen.only.role.value == "follow-up" else BASELINE
+        period = FOLLOW_UP if chosen.only.role is Role.FOLLOW_UP else BASELINE
         rows = shares.share_rows(chosen.only, period=period, confidence=confidence)
         return SingleAudit(force, chosen.only, confidence, shares.as_figures(rows), chosen.others)
     return NoAudit(force, confidence)
@@ -186,7 +186,7 @@ def _comparison(
                 else f"no {'rise' if sign > 0 else 'fall'} would show with {POWER:.0%} power"
             )
             rows.append(_change_row(baseline, follow_up, f"detectable_change_{grade.column}", estimate, note))
-    verdict = _verdict(baseline, follow_up, changes, ordinal, obstacle)
+    verdict = _verdict(baseline, follow_up, changes, ordinal, obstacle, confidence)
     return Comparison(
         chosen.force, baseline, follow_up, confidence, verdict, shares.as_figures(rows), chosen.others
     )
@@ -316,6 +316,7 @@ def _verdict(
     changes: dict[Grade, Estimate],
     ordinal: Estimate | None,
     obstacle: str | None,
+    confidence: float,
 ) -> Verdict:
     direction = Direction.UNKNOWN if obstacle else direction_of(baseline, follow_up)
     if obstacle:
@@ -325,20 +326,53 @@ def _verdict(
         return Verdict(direction, Evidence.NOT_COMPARABLE, missing)
     if min(baseline.n_cases or 0, follow_up.n_cases or 0) < FEWEST_CASES:
         return Verdict(direction, Evidence.TOO_FEW)
+    return Verdict(direction, _evidence(baseline, follow_up, direction, changes, ordinal, confidence))
+
+
+def _evidence(
+    baseline: GradedAudit,
+    follow_up: GradedAudit,
+    direction: Direction,
+    changes: dict[Grade, Estimate],
+    ordinal: Estimate | None,
+    confidence: float,
+) -> Evidence:
     contrasts = [changes[Grade.GOOD], changes[Grade.INADEQUATE]]
-    return Verdict(direction, evidence_of(direction, contrasts, ordinal))
+    before, after = baseline.ordered_counts or (), follow_up.ordered_counts or ()
+    return evidence_of(direction, contrasts, ordinal, before, after, confidence=confidence)
 
 
-def evidence_of(direction: Direction, contrasts: Sequence[Estimate], ordinal: Estimate | None, /) -> Evidence:
+def evidence_of(
+    direction: Direction,
+    contrasts: Sequence[Estimate],
+    ordinal: Estimate | None,
+    before: Sequence[int],
+    after: Sequence[int],
+    /,
+    *,
+    confidence: float,
+) -> Evidence:
     """The rule for `clear`: fixed in advance, docs/method.md section 1, item 4.
+
+    The interval of superiority is a little too narrow where nearly all cases share a grade (under
+    no change it excludes 0.5 in up to 9% of pairs), so an exact test must agree with it before
+    the evidence is called clear: docs/decisions/0006.
 
     Args:
         direction: what the counts did.
         contrasts: the changes of share good and of share inadequate.
         ordinal: the probability of superiority; null if it could not be worked out.
+        before: cases at each grade of the earlier audit, worst to best.
+        after: the same for the later audit.
+        confidence: level of the intervals; the exact test is held to the same.
     """
-    by_ordinal = ordinal is not None and ordinal.excludes(0.5) and direction is not Direction.MIXED
-    by_both = all(contrast.excludes_zero for contrast in contrasts)
+    by_ordinal = (
+        ordinal is not None
+        and ordinal.excludes(0.5)
+        and direction is not Direction.MIXED
+        and alternatives.permutation_p(before, after) <= 1 - confidence
+    )
+    by_both = all(contrast.excludes(0) for contrast in contrasts)
     return Evidence.CLEAR if by_ordinal or by_both else Evidence.CANNOT_TELL
 
 

@@ -60,11 +60,6 @@ class Estimate:
     lower: float | None
     upper: float | None
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the interval lies wholly on one side of 0; false without an interval."""
-        return self.excludes(0.0)
-
     def excludes(self, point: float, /) -> bool:
         """Whether the interval lies wholly on one side of `point`; false without an interval."""
         if self.lower is None or self.upper is None:
@@ -121,7 +116,31 @@ def share_rows(audit: GradedAudit, /, *, period: str, confidence: float) -> list
             if f"n_{grade.column}" in audit.derived:
                 row["note"] = f"{row['note']}; the count is not printed but follows by arithmetic"
         rows.append(row)
+    if audit.n_below_good is not None and None in (
+        audit.count(Grade.REQUIRES_IMPROVEMENT),
+        audit.count(Grade.INADEQUATE),
+    ):
+        rows.append(_below_good_row(audit, period=period, confidence=confidence))
     return rows
+
+
+def _below_good_row(audit: GradedAudit, *, period: str, confidence: float) -> dict[str, object]:
+    n, base = audit.n_below_good, audit.n_cases
+    known = n is not None and base is not None
+    estimate = share(n, base, confidence=confidence) if n is not None and base is not None else None
+    return {
+        "force": audit.force,
+        "measure": "share_below_good",
+        "period": period,
+        "value": estimate.value if estimate else None,
+        "lower": estimate.lower if estimate else None,
+        "upper": estimate.upper if estimate else None,
+        "n_cases": n,
+        "base": base,
+        "note": f"{n} of {base} audited cases; requires improvement and inadequate are not told apart"
+        if known
+        else "not worked out: no source read gives the number of audited cases",
+    }
 
 
 def missing_count(audit: GradedAudit, grade: Grade, /) -> str:

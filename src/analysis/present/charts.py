@@ -1,0 +1,318 @@
+"""Altair charts in the Analysis Function's style, drawn from the table of figures; no arithmetic.
+
+Charts hold only the figures they show, so a shared file cannot leak more. Order is explicit:
+grades worst to best, the earlier audit above the later. Meaning is never carried by colour alone.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from io import StringIO
+from typing import Any
+
+import altair as alt
+import polars as pl
+from markupsafe import Markup, escape
+
+from analysis import vocabulary
+from analysis.compare.change import Comparison, SingleAudit
+from analysis.compare.graded import GradedAudit
+from analysis.compare.shares import CHANGE, measure_of
+from analysis.present import wording
+from analysis.vocabulary import Grade
+
+# The Analysis Function's categorical colours in their order, so that neighbours differ in
+# lightness by 3 to 1; the second is too light for white text.
+_COLOURS = ("#12436D", "#28A197", "#801650", "#F46A25")
+_NOT_TOLD_APART = "#3D3D3D"
+_TEXT_ON = {
+    "#12436D": "#FFFFFF",
+    "#28A197": "#000000",
+    "#801650": "#FFFFFF",
+    "#F46A25": "#000000",
+    _NOT_TOLD_APART: "#FFFFFF",
+}
+_BELOW_GOOD = "below good, not told apart"
+_INK = "#0B0C0C"
+_WIDTH = 320
+_FONT = "Arial"
+
+
+def before_after(examined: Comparison | SingleAudit, /) -> alt.LayerChart:
+    """Case grades before above after: 100% bars, worst grade to best, counts on the segments.
+
+    A force with one audit gets one bar. A grade whose count is not known is left out; where only
+    the sum below good is known, that is one segment.
+    """
+    audits = [(period, wording.audit_of(examined, period)) for period in wording.periods(examined)]
+    names, rows = _segments(examined, audits)
+    shown = [name for name in names if name in {row["grade"] for row in rows}] or names
+    labels = [_axis_label(audit) for _, audit in audits]
+    data = alt.Data(values=rows)
+    order = alt.Order("order:Q")
+    y = (
+        alt.Y("audit:N")
+        .sort(labels)
+        .title(None)
+        .axis(labelExpr="split(datum.label, '|')", ticks=False, domain=False, labelPadding=8, labelLimit=400)
+    )
+    x = alt.X("share:Q").stack("zero").scale(domain=[0, 1], nice=False)
+    colours = [_colour(name, names) for name in shown]
+    bars = (
+        alt.Chart(data)
+        .mark_bar(stroke="#FFFFFF", strokeWidth=2, height=44)
+        .encode(
+            x=x.title("Share of audited cases").axis(format="%", tickCount=5, grid=False),
+            y=y,
+            order=order,
+            color=alt.Color("grade:N")
+            .scale(domain=shown, range=colours)
+            .legend(title=None, orient="top", columns=2 if len(shown) > 3 else 3, symbolType="square"),
+            tooltip=[
+                alt.Tooltip("grade:N", title="Grade"),
+                alt.Tooltip("n_cases:Q", title="Cases"),
+                alt.Tooltip("share:Q", title="Share", format=".1%"),
+            ],
+        )
+    )
+    numbers = (
+        alt.Chart(data)
+        .mark_text(fontSize=16, fontWeight="bold")
+        .encode(
+            x=alt.X("share:Q").stack("zero").bandPosition(0.5),
+            y=y,
+            order=order,
+            text="shown:N",
+            color=alt.Color("text_colour:N").scale(None),
+        )
+    )
+    return _styled(
+        alt.layer(bars, numbers),
+        title=wording.chart_title(examined),
+        subtitle=wording.chart_subtitle(examined),
+        description=wording.grades_description(examined),
+        height=64 * len(audits) + 8,
+    )
+
+
+def _segments(
+    examined: Comparison | SingleAudit, audits: list[tuple[str, GradedAudit]]
+) -> tuple[list[str], list[dict[str, Any]]]:
+    grades = list(audits[0][1].counts) or [Grade.INADEQUATE, Grade.REQUIRES_IMPROVEMENT, Grade.GOOD]
+    names: list[str] = [grade.value for grade in grades]
+    rows: list[dict[str, Any]] = []
+    for period, audit in audits:
+        shown = [(grade.value, measure_of(grade)) for grade in grades]
+        measures = set(examined.figures.filter(pl.col("period") == period)["measure"])
+        if "share_below_good" in measures:
+            shown.insert(0, (_BELOW_GOOD, "share_below_good"))
+            if _BELOW_GOOD not in names:
+                names.insert(0, _BELOW_GOOD)
+        for order, (name, measure) in enumerate(shown):
+            row = wording.figure(examined, measure, period) if measure in measures else None
+            if row is None or row["value"] is None:
+                continue
+            rows.append(
+                {
+                    "audit": _axis_label(audit),
+                    "grade": name,
+                    "n_cases": row["n_cases"],
+                    "share": row["value"],
+                    "order": order,
+                    # a segment of no cases has no room for its number; the table says 0
+                    "shown": str(row["n_cases"]) if row["n_cases"] else "",
+                    "text_colour": _TEXT_ON[_colour(name, names)],
+                }
+            )
+    return names, rows
+
+
+def _colour(name: str, names: list[str]) -> str:
+    if name == _BELOW_GOOD:
+        return _NOT_TOLD_APART
+    return _COLOURS[[known for known in names if known != _BELOW_GOOD].index(name)]
+
+
+def _axis_label(audit: GradedAudit) -> str:
+    date = wording.when(audit)
+    name = vocabulary.KINDS[audit.kind].slug
+    kind = {"initial": "inspection", "update": "update", "thematic": "thematic"}.get(name, name)
+    return f"{date[:1].upper()}{date[1:]}|{kind}, {audit.n_cases} cases"
+
+
+def changes(pair: Comparison, /) -> alt.LayerChart:
+    """The changes in share inadequate and share good: a dot and its interval, and a line at no change.
+
+    A change that could not be worked out is left out; the description says why.
+    """
+    rows = []
+    names = []
+    for grade in (Grade.INADEQUATE, Grade.GOOD):
+        row = wording.figure(pair, measure_of(grade), CHANGE)
+        if row["value"] is None:
+            continue
+        names.append(f"Share graded|{grade.value}")
+        rows.append(
+            {"measure": names[-1], "value": row["value"], "lower": row["lower"], "upper": row["upper"]}
+        )
+    data = alt.Data(values=rows)
+    y = (
+        alt.Y("measure:N")
+        .sort(names)
+        .title(None)
+        .axis(labelExpr="split(datum.label, '|')", ticks=False, domain=False, labelPadding=8)
+    )
+    points = "format(datum.value * 100, '+.0f')"
+    axis = alt.Axis(
+        labelExpr=f"datum.value == 0 ? '0' : {points}", tickCount=7, grid=True, gridColor="#D9D9D9"
+    )
+    x = alt.X("lower:Q").title("Change in percentage points").axis(axis)
+    whiskers = alt.Chart(data).mark_rule(strokeWidth=4, color="#12436D").encode(x=x, x2="upper:Q", y=y)
+    dots = (
+        alt.Chart(data)
+        .mark_point(filled=True, size=190, color="#12436D", opacity=1)
+        .encode(
+            x="value:Q",
+            y=y,
+            tooltip=[
+                alt.Tooltip("value:Q", title="Change", format="+.3f"),
+                alt.Tooltip("lower:Q", title="From", format="+.3f"),
+                alt.Tooltip("upper:Q", title="To", format="+.3f"),
+            ],
+        )
+    )
+    zero = alt.Data(values=[{"zero": 0, "label": "no change"}])
+    line = alt.Chart(zero).mark_rule(strokeDash=[5, 4], strokeWidth=2, color=_INK).encode(x="zero:Q")
+    label = (
+        alt.Chart(zero)
+        .mark_text(baseline="bottom", fontSize=15, color=_INK, y=-4)
+        .encode(x="zero:Q", text="label:N")
+    )
+    return _styled(
+        alt.layer(line, label, whiskers, dots),
+        title=wording.change_chart_title(pair),
+        subtitle=wording.change_chart_subtitle(pair),
+        description=wording.change_description(pair),
+        height=60 * max(len(rows), 1),
+    )
+
+
+def _styled(
+    chart: alt.LayerChart, *, title: str, subtitle: str, description: str, height: int
+) -> alt.LayerChart:
+    text = {"labelFont": _FONT, "titleFont": _FONT, "labelFontSize": 15, "titleFontSize": 15}
+    return (
+        chart.properties(
+            width=_WIDTH,
+            height=height,
+            title=alt.Title(text=title, subtitle=_broken(subtitle)),
+            description=description,
+        )
+        .configure_view(stroke=None)
+        .configure_axis(**text, labelColor=_INK, titleColor=_INK, titleFontWeight="normal", titlePadding=10)
+        .configure_legend(labelFont=_FONT, labelFontSize=15, labelColor=_INK, labelLimit=400)
+        .configure_text(font=_FONT)
+        .configure_title(
+            font=_FONT,
+            subtitleFont=_FONT,
+            fontSize=18,
+            subtitleFontSize=14,
+            color=_INK,
+            subtitleColor="#3D3D3D",
+            anchor="start",
+            offset=18,
+        )
+    )
+
+
+def _broken(text: str, width: int = 60) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".strip()
+    return lines
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A chart as it is shared: a drawing without scripts, its title as text, and its words.
+
+    Shows itself in a notebook and a page as a figure; as plain text it is the description.
+    """
+
+    chart: alt.LayerChart
+    name: str
+
+    @property
+    def title(self) -> str:
+        """The chart's message."""
+        return str(self.chart.title.text)
+
+    @property
+    def subtitle(self) -> str:
+        """Measure, place and time."""
+        return " ".join(self.chart.title.subtitle)
+
+    @property
+    def description(self) -> str:
+        """The chart in words."""
+        return str(self.chart.description)
+
+    @cached_property
+    def svg(self) -> str:
+        """The drawing as inline SVG, named and described for screen readers; its title stands outside."""
+        bare = self.chart.copy(deep=True)
+        bare.title = alt.Undefined
+        buffer = StringIO()
+        bare.save(buffer, format="svg")
+        return _accessible(buffer.getvalue(), name=self.name, title=self.title, description=self.description)
+
+    def __repr__(self) -> str:
+        return f"Chart: {self.title}. {self.subtitle}. {self.description}"
+
+    def _repr_html_(self) -> str:
+        caption = Markup(
+            '<figcaption><strong class="chart-title">{}</strong> <span>{}</span></figcaption>'
+        ).format(self.title, self.subtitle)
+        return f'<figure class="chart" id="{escape(self.name)}">{caption}{self.svg}</figure>'
+
+
+def picture(chart: alt.LayerChart, /, *, name: str) -> Picture:
+    """A chart ready to be shared. `name` becomes the id of the figure and must be unique on its page.
+
+    Raises:
+        ValueError: if the chart has no title or no description, which are what a reader who
+            cannot see it gets.
+    """
+    if chart.title is alt.Undefined or chart.description is alt.Undefined:
+        raise ValueError(f'the chart "{name}" needs a title and a description before it can be shared')
+    return Picture(chart, name)
+
+
+def _accessible(svg: str, *, name: str, title: str, description: str) -> str:
+    # The drawing is one image to a screen reader: Vega's names for its parts would be read in
+    # place of the description, and they carry every value a second time.
+    bare = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", svg)
+    # ids of gradients and clips are numbered from 1 in every drawing; a page has several
+    bare = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', bare)
+    bare = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", bare)
+    # a hundredth of a pixel is finer than any screen; Vega writes seventeen digits
+    bare = re.sub(r"\d+\.\d{3,}", lambda found: f"{float(found.group()):.2f}".rstrip("0").rstrip("."), bare)
+    head = Markup('<title id="{0}-title">{1}</title><desc id="{0}-desc">{2}</desc>').format(
+        name, title, description
+    )
+    opening = re.match(r"<svg[^>]*>", bare)
+    if opening is None:
+        raise ValueError("the drawing is not SVG")
+    size = re.search(r'viewBox="[^"]*"', opening.group())
+    width = re.search(r' width="(\d+)', opening.group())
+    box = size.group() if size else ""
+    # drawn narrow, so that its words stay readable on a phone, and let grow by a fifth elsewhere
+    widest = f' style="max-width:{int(width.group(1)) * 6 // 5}px"' if width else ""
+    root = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="marks" {box}{widest} width="100%" role="img" '
+        f'aria-labelledby="{name}-title {name}-desc">'
+    )
+    return root + str(head) + bare[opening.end() :]

@@ -1,0 +1,298 @@
+"""Tables of the figures, as great_tables with a caption, fixed ids and scopes; no arithmetic."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+from great_tables import GT
+from lxml import html as lxml_html
+from markupsafe import Markup
+
+from analysis import vocabulary
+from analysis.compare.change import Comparison, SingleAudit
+from analysis.compare.graded import GradedAudit
+from analysis.compare.shares import BASELINE, CHANGE, FOLLOW_UP, measure_of
+from analysis.present import wording
+from analysis.vocabulary import Grade
+
+NOT_KNOWN = "not known"
+
+
+class Table(GT):
+    """A great_tables table whose title is a real caption, as screen readers need it.
+
+    As plain text it is its caption and its cells, so that a notebook test compares every value.
+    """
+
+    def as_raw_html(
+        self, inline_css: bool = False, make_page: bool = False, all_important: bool = False
+    ) -> str:
+        """The table as HTML: caption instead of title rows, scopes on every header, its own ids."""
+        rendered = super().as_raw_html(inline_css=inline_css, make_page=False, all_important=all_important)
+        root = lxml_html.fragment_fromstring(rendered)
+        table = root.find(".//table")
+        heading = table.findall(".//tr[@class='gt_heading']")
+        caption = lxml_html.Element("caption")
+        caption.text = " ".join("".join(row.itertext()).strip() for row in heading)
+        caption.set("id", f"{self._options.table_id.value}-caption")
+        for row in heading:
+            row.getparent().remove(row)
+        table.insert(0, caption)
+        for name in (
+            "aria-labelledby",
+            "aria-describedby",
+            "data-quarto-disable-processing",
+            "data-quarto-bootstrap",
+        ):
+            table.attrib.pop(name, None)
+        for cell in table.findall(".//thead//th"):
+            # a header cell without a word is read out as nothing; the stub's column has a name too
+            if not "".join(cell.itertext()).strip():
+                cell.text = self._stub_name
+        page = lxml_html.tostring(root, encoding="unicode")
+        return f'<!doctype html><html lang="en-GB"><body>{page}</body></html>' if make_page else page
+
+    _stub_name: str = ""
+    _caption: str = ""
+
+    def _repr_html_(self) -> str:
+        return self.as_raw_html()
+
+    def __repr__(self) -> str:
+        frame = pl.DataFrame(self._tbl_data)
+        lines = [
+            " | ".join("" if value is None else str(value) for value in row) for row in frame.iter_rows()
+        ]
+        return "\n".join([self._caption, *lines])
+
+
+def from_rows(
+    rows: Sequence[dict[str, Any]], /, *, name: str, caption: str, columns: dict[str, str]
+) -> Table:
+    """Rows of text as a table; the first column names the row.
+
+    Args:
+        rows: one mapping per row, with a text for each of `columns`.
+        name: id of the table; must be unique on its page.
+        caption: what the table shows.
+        columns: heading of each column by key, in order; numbers are recognised by their key.
+    """
+    first = next(iter(columns))
+    frame = pl.DataFrame(list(rows), schema=dict.fromkeys(columns, pl.String), orient="row")
+    numeric = [key for key in columns if key.startswith(("n_", "share", "lower", "upper", "value", "base"))]
+    table = (
+        Table(frame, rowname_col=first, id=name)
+        .tab_header(title=caption)
+        .cols_label(**{key: label for key, label in columns.items() if key != first})
+    )
+    if numeric:
+        table = table.cols_align("right", columns=numeric)
+    table._stub_name, table._caption = columns[first], caption
+    return table
+
+
+def before_after(examined: Comparison | SingleAudit, /) -> Table:
+    """Counts and shares by grade, worst grade first, the earlier audit above the later."""
+    periods = wording.periods(examined)
+    audits = {period: wording.audit_of(examined, period) for period in periods}
+    measures = {measure_of(grade): grade.value for audit in audits.values() for grade in audit.counts}
+    measures |= {"share_below_good": "below good, not told apart"}
+    rows = [
+        _share_row(label, wording.when(audits[row["period"]]), row)
+        for measure, label in measures.items()
+        for row in examined.figures.filter(
+            (pl.col("measure") == measure) & pl.col("period").is_in(list(periods))
+        ).iter_rows(named=True)
+    ]
+    return from_rows(
+        rows,
+        name="table-grades",
+        caption=f"Audited cases at each grade, {wording.force_name(examined.force)}",
+        columns={
+            "grade": "Grade",
+            "audit": "Audit",
+            "n_cases": "Cases",
+            "base": "Of",
+            "share": "Share",
+            "lower": "Range from",
+            "upper": "Range to",
+        },
+    )
+
+
+def _share_row(label: str, when: str, row: dict[str, Any]) -> dict[str, str]:
+    def shown(key: str) -> str:
+        return NOT_KNOWN if row[key] is None else wording.percent(row[key], base=row["base"])
+
+    return {
+        "grade": label[:1].upper() + label[1:],
+        "audit": when,
+        "n_cases": NOT_KNOWN if row["n_cases"] is None else str(row["n_cases"]),
+        "base": NOT_KNOWN if row["base"] is None else str(row["base"]),
+        "share": shown("value"),
+        "lower": shown("lower"),
+        "upper": shown("upper"),
+    }
+
+
+def changes(pair: Comparison, /) -> Table:
+    """The change of each share in percentage points with its range; follow-up less baseline."""
+    grades = [grade for grade in Grade if measure_of(grade) in set(pair.figures["measure"])]
+    rows = []
+    for grade in grades:
+        found = pair.figures.filter((pl.col("measure") == measure_of(grade)) & (pl.col("period") == CHANGE))
+        for row in found.iter_rows(named=True):
+            rows.append(
+                {
+                    "measure": f"Share graded {grade.value}",
+                    "value": _signed(row["value"]),
+                    "lower": _signed(row["lower"]),
+                    "upper": _signed(row["upper"]),
+                    "note": row["note"],
+                }
+            )
+    return from_rows(
+        rows,
+        name="table-changes",
+        caption=f"Change in percentage points, {wording.when(pair.baseline)} to {wording.when(pair.follow_up)}",
+        columns={
+            "measure": "Measure",
+            "value": "Change",
+            "lower": "Range from",
+            "upper": "Range to",
+            "note": "Counts",
+        },
+    )
+
+
+def _signed(change: float | None) -> str:
+    if change is None:
+        return NOT_KNOWN
+    size = wording.points(change)
+    # a minus sign, not a hyphen, so that it is read out and never breaks from its number
+    if size == "0":
+        return size
+    return f"+{size}" if change > 0 else f"\N{MINUS SIGN}{size}"
+
+
+def areas(audits: Sequence[GradedAudit], /, *, force: str) -> Table:
+    """Audits of single areas of child protection, as counts; one row per audit, in date order."""
+    rows = [
+        {
+            "area": audit.area[:1].upper() + audit.area[1:],
+            "audit": wording.audit_name(audit),
+            "n_cases": _known(audit.n_cases),
+            **{
+                f"n_{grade.column}": _known(audit.count(grade))
+                for grade in (Grade.INADEQUATE, Grade.REQUIRES_IMPROVEMENT, Grade.GOOD)
+            },
+            "n_below_good": _known(audit.n_below_good),
+        }
+        for audit in audits
+    ]
+    return from_rows(
+        rows,
+        name="table-areas",
+        caption=f"Audited cases by area of child protection, {wording.force_name(force)}",
+        columns={
+            "area": "Area",
+            "audit": "Audit",
+            "n_cases": "Cases",
+            "n_inadequate": "Inadequate",
+            "n_requires_improvement": "Requires improvement",
+            "n_good": "Good",
+            "n_below_good": "Below good",
+        },
+    )
+
+
+def other_audits(audits: Sequence[GradedAudit], /, *, force: str) -> Table:
+    """Further audits of a force that are not part of the comparison, with why; in date order."""
+    rows = [
+        {
+            "audit": _capital(wording.audit_name(audit)),
+            "graded_by": vocabulary.GRADERS[audit.graded_by],
+            "n_cases": _known(audit.n_cases),
+            "n_good": _known(audit.count(Grade.GOOD)),
+            "n_inadequate": _known(audit.count(Grade.INADEQUATE)),
+            "note": audit.note or "",
+        }
+        for audit in audits
+    ]
+    return from_rows(
+        rows,
+        name="table-other-audits",
+        caption=f"Other audits known, not part of this comparison, {wording.force_name(force)}",
+        columns={
+            "audit": "Audit",
+            "graded_by": "Graded",
+            "n_cases": "Cases",
+            "n_good": "Good",
+            "n_inadequate": "Inadequate",
+            "note": "Note",
+        },
+    )
+
+
+def _known(count: int | None) -> str:
+    return NOT_KNOWN if count is None else str(count)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def figures(examined: Comparison | SingleAudit, /) -> Table:
+    """Every figure: measure, period, value, range, cases and base; one row per measure and period."""
+    rows = [
+        {
+            "measure": _measure_label(row["measure"]),
+            "period": _PERIOD_LABELS[row["period"]],
+            "value": _figure(row, "value"),
+            "lower": _figure(row, "lower"),
+            "upper": _figure(row, "upper"),
+            "n_cases": "" if row["n_cases"] is None else str(row["n_cases"]),
+            "base": "" if row["base"] is None else str(row["base"]),
+            "note": row["note"] or "",
+        }
+        for row in examined.figures.iter_rows(named=True)
+    ]
+    return from_rows(
+        rows,
+        name="table-figures",
+        caption=f"Every figure of this report, {wording.force_name(examined.force)}",
+        columns={
+            "measure": "Measure",
+            "period": "Audit",
+            "value": "Value",
+            "lower": "Range from",
+            "upper": "Range to",
+            "n_cases": "Cases",
+            "base": "Of",
+            "note": "Note",
+        },
+    )
+
+
+_PERIOD_LABELS = {BASELINE: "earlier", FOLLOW_UP: "later", CHANGE: "change"}
+
+
+def _measure_label(measure: str) -> str:
+    words = measure.replace("_", " ")
+    for start, label in (
+        ("share ", "Share "),
+        ("detectable change ", "Smallest change that shows, share "),
+        ("superiority", "Later case has the better grade"),
+    ):
+        if words.startswith(start):
+            return label + words.removeprefix(start)
+    return words
+
+
+def _figure(row: dict[str, Any], key: str) -> str:
+    if row[key] is None:
+        return "" if row["value"] is not None else NOT_KNOWN
+    is_points = row["period"] == CHANGE and row["measure"] != "superiority"
+    if is_points:
+        return f"{_signed(row[key])} points"
+    return wording.percent(row[key], base=row["base"] if row["period"] != CHANGE else 1)

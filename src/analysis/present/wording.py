@@ -1,0 +1,485 @@
+"""Every sentence about figures, chosen by rule from the verdict and the table of figures.
+
+No arithmetic: numbers come from `figures` and are only rounded, half up, once. Direction (what
+the counts did) and evidence (what they can bear) are said apart. House words: an audited case
+has a case grade; nothing is a sample, a score or an outcome.
+"""
+
+from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import polars as pl
+
+from analysis import vocabulary
+from analysis.compare.change import (
+    FEWEST_CASES,
+    Comparison,
+    Direction,
+    Evidence,
+    NoAudit,
+    SingleAudit,
+)
+from analysis.compare.graded import GradedAudit
+from analysis.compare.shares import BASELINE, CHANGE, FOLLOW_UP, measure_of
+from analysis.vocabulary import Grade, Role
+
+Examined = Comparison | SingleAudit | NoAudit
+
+LIMITS = (
+    "Inspectors chose these cases to look at particular areas of work. They are not a random sample, so they "
+    "do not tell us about all child protection cases or why grades changed."
+)
+
+_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+
+
+def figure(examined: Comparison | SingleAudit, measure: str, period: str, /) -> dict[str, Any]:
+    """One row of `examined.figures` as a mapping.
+
+    Raises:
+        KeyError: if there is no such figure.
+    """
+    rows = examined.figures.filter((pl.col("measure") == measure) & (pl.col("period") == period)).to_dicts()
+    if not rows:
+        raise KeyError(f"no figure {measure} for {period}")
+    return rows[0]
+
+
+def _has(examined: Comparison | SingleAudit, measure: str, period: str) -> bool:
+    rows = examined.figures.filter((pl.col("measure") == measure) & (pl.col("period") == period))
+    return rows.height == 1 and rows["value"][0] is not None
+
+
+def _rounded(value: float, places: int) -> str:
+    exact = Decimal(repr(value)) * 100
+    return str(exact.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP))
+
+
+def percent(share: float, /, *, base: int) -> str:
+    """A fraction as a percentage: whole below 100 cases, else with one decimal; half is rounded up."""
+    return f"{_rounded(share, 0 if base < 100 else 1)}%"
+
+
+def points(change: float, /) -> str:
+    """The size of a change of shares in whole percentage points, without its sign."""
+    return _rounded(abs(change), 0)
+
+
+def count_and_share(row: dict[str, Any], /) -> str:
+    """A figure of one audit as "23 of 74 (31%)"."""
+    return f"{row['n_cases']} of {row['base']} ({percent(row['value'], base=row['base'])})"
+
+
+def month(date: str | None, /) -> str:
+    """A partial date in words: "February 2022" or "2022"; a day is left out.
+
+    Raises:
+        ValueError: if there is no date.
+    """
+    if not date:
+        raise ValueError("there is no date to put into words")
+    year, *rest = date.split("-")
+    return f"{_MONTHS[int(rest[0]) - 1]} {year}" if rest else year
+
+
+def when(audit: GradedAudit, /) -> str:
+    """When an audit took place: "February 2022", or "published November 2018" if that is all that is known."""
+    return month(audit.fieldwork) if audit.fieldwork else f"published {month(audit.published)}"
+
+
+def audit_name(audit: GradedAudit, /) -> str:
+    """An audit in words: "post-inspection review of February 2023"."""
+    noun = vocabulary.KINDS[audit.kind].noun
+    return f"{noun} {'of ' if audit.fieldwork else ''}{when(audit)}"
+
+
+def force_name(slug: str, /) -> str:
+    """The full name of a force, for example "Warwickshire Police"."""
+    return vocabulary.force(slug).full_name
+
+
+def title(examined: Examined, /) -> str:
+    """The heading of a force's report."""
+    return f"Child protection case grades: {force_name(examined.force)}"
+
+
+def compared(examined: Examined, /) -> str:
+    """Which audits a report is about, in one sentence."""
+    if isinstance(examined, Comparison):
+        return f"Compared: {audit_name(examined.baseline)} and {audit_name(examined.follow_up)}."
+    if isinstance(examined, SingleAudit):
+        return f"One audit: {audit_name(examined.audit)}."
+    return "No audit of this force has been transcribed."
+
+
+def headline(examined: Examined, /) -> str:
+    """What a reader should take away, in one or two sentences, by the rule in docs/method.md."""
+    if isinstance(examined, Comparison):
+        return _comparison_headline(examined)
+    if isinstance(examined, SingleAudit):
+        return f"One audit only: {_lower_first(audit_sentence(examined, *periods(examined)))}"
+    return f"No audits yet: no case grades of {force_name(examined.force)} have been transcribed."
+
+
+def periods(examined: Comparison | SingleAudit, /) -> tuple[str, ...]:
+    """The periods of the audits a report is about: two for a comparison, else one."""
+    if isinstance(examined, Comparison):
+        return (BASELINE, FOLLOW_UP)
+    return (FOLLOW_UP,) if examined.audit.role is Role.FOLLOW_UP else (BASELINE,)
+
+
+def audit_of(examined: Comparison | SingleAudit, period: str, /) -> GradedAudit:
+    """The audit of a period."""
+    if isinstance(examined, SingleAudit):
+        return examined.audit
+    return examined.baseline if period == BASELINE else examined.follow_up
+
+
+def _comparison_headline(pair: Comparison) -> str:
+    force, verdict = force_name(pair.force), pair.verdict
+    before, after = when(pair.baseline), when(pair.follow_up)
+    if verdict.evidence is Evidence.NOT_COMPARABLE:
+        partial = _partial_headline(pair)
+        if partial:
+            return partial
+        reason = verdict.reason or "the audits differ"
+        return f"The two audits of {force} cannot be compared: {reason}."
+    if verdict.evidence is Evidence.TOO_FEW:
+        fewest = min((pair.baseline, pair.follow_up), key=lambda audit: audit.n_cases or 0)
+        return (
+            f"Inspectors graded only {fewest.n_cases} cases at {force} in {when(fewest)}, too few to compare."
+        )
+    if verdict.direction is Direction.MIXED:
+        return (
+            f"Mixed picture at {force}: the share graded good {_moved(pair, Grade.GOOD)} and the share graded "
+            f"inadequate {_moved(pair, Grade.INADEQUATE)}, {_mixed_evidence(pair)}."
+        )
+    if verdict.evidence is Evidence.CLEAR:
+        higher = "higher" if verdict.direction is Direction.BETTER else "lower"
+        return (
+            f"Case grades at {force} were {higher} in {after} than in {before}. "
+            "A difference this large would be unusual if nothing had changed."
+        )
+    return f"We cannot tell whether case grades at {force} changed between {before} and {after}."
+
+
+def _mixed_evidence(pair: Comparison) -> str:
+    larger = [
+        grade
+        for grade in (Grade.GOOD, Grade.INADEQUATE)
+        if _excludes_zero(figure(pair, measure_of(grade), CHANGE))
+    ]
+    if not larger:
+        return "but neither change is bigger than chance could explain"
+    if len(larger) == 1:
+        return f"but only the change in the share graded {larger[0].value} is bigger than chance could easily explain"
+    return "and both changes are bigger than chance could easily explain"
+
+
+def _partial_headline(pair: Comparison) -> str | None:
+    known = [grade for grade in (Grade.GOOD, Grade.INADEQUATE) if _has(pair, measure_of(grade), CHANGE)]
+    if not known:
+        return None
+    grade = known[0]
+    row = figure(pair, measure_of(grade), CHANGE)
+    chance = (
+        "by more than chance could easily explain"
+        if _excludes_zero(row)
+        else "but not by more than chance could explain"
+    )
+    return (
+        f"Only the share graded {grade.value} can be compared at {force_name(pair.force)}: it "
+        f"{_moved(pair, grade)} between {when(pair.baseline)} and {when(pair.follow_up)}, {chance}."
+    )
+
+
+def _excludes_zero(row: dict[str, Any]) -> bool:
+    return row["lower"] is not None and (row["lower"] > 0 or row["upper"] < 0)
+
+
+def _moved(pair: Comparison, grade: Grade) -> str:
+    value = figure(pair, measure_of(grade), CHANGE)["value"]
+    return "rose" if value > 0 else "fell" if value < 0 else "stayed level"
+
+
+def audit_sentence(examined: Comparison | SingleAudit, period: str, /) -> str:
+    """What was graded in one audit: "Of the 74 cases that inspectors chose ..., 23 (31%) were good ..."."""
+    audit = audit_of(examined, period)
+    about = "" if audit.area == vocabulary.OVERALL else f" about {audit.area}"
+    chose = {
+        "force": f"that the force graded itself in {when(audit)}",
+        "inspectors only": f"that inspectors alone chose to look at in {when(audit)}",
+    }.get(audit.graded_by, f"that inspectors chose to look at in {when(audit)}")
+    if audit.n_cases is None:
+        return f"No source read says how many cases{about} inspectors looked at in {when(audit)}."
+    told = []
+    for grade in (Grade.GOOD, Grade.INADEQUATE):
+        if _has(examined, measure_of(grade), period):
+            row = figure(examined, measure_of(grade), period)
+            told.append(f"{row['n_cases']} ({percent(row['value'], base=row['base'])}) were {grade.value}")
+    if _has(examined, "share_below_good", period):
+        row = figure(examined, "share_below_good", period)
+        told.append(f"{row['n_cases']} ({percent(row['value'], base=row['base'])}) were below good")
+    if not told:
+        reason = (
+            "the printed grades do not add up"
+            if audit.adds_up is False
+            else "no source read gives their grades"
+        )
+        return f"Of the {audit.n_cases} cases{about} {chose}, {reason}."
+    return f"Of the {audit.n_cases} cases{about} {chose}, {' and '.join(told)}."
+
+
+def summary(examined: Examined, /) -> tuple[str, ...]:
+    """The sentences of the headline box below the headline: the counts, why not more, and the limits."""
+    if isinstance(examined, NoAudit):
+        return ()
+    if isinstance(examined, SingleAudit):
+        return (LIMITS,)
+    counts = tuple(audit_sentence(examined, period) for period in (BASELINE, FOLLOW_UP))
+    reason = examined.verdict.reason
+    more = (f"More cannot be compared: {reason}.",) if reason else ()
+    return (*counts, *more, LIMITS)
+
+
+def change_sentence(pair: Comparison, grade: Grade, /) -> str:
+    """How a share changed and how sure that is: counts, points and the interval, or why it is not known."""
+    row = figure(pair, measure_of(grade), CHANGE)
+    if row["value"] is None:
+        return f"Share graded {grade.value}: {row['note']}."
+    before = figure(pair, measure_of(grade), BASELINE)
+    after = figure(pair, measure_of(grade), FOLLOW_UP)
+    return (
+        f"Share graded {grade.value}: {count_and_share(before)} in {when(pair.baseline)}, "
+        f"{count_and_share(after)} in {when(pair.follow_up)}. That is {_movement(row['value'])}. "
+        f"Anything from {_movement(row['lower'])} to {_movement(row['upper'])} fits these counts."
+    )
+
+
+def _movement(change: float) -> str:
+    size = points(change)
+    if size == "0":
+        return (
+            "no change"
+            if change == 0
+            else f"a {'rise' if change > 0 else 'fall'} of less than 1 percentage point"
+        )
+    unit = "percentage point" if size == "1" else "percentage points"
+    return f"a {'rise' if change > 0 else 'fall'} of {size} {unit}"
+
+
+def superiority_sentence(pair: Comparison, /) -> str:
+    """The chance that a follow-up case has the better grade, or why it is not known."""
+    row = figure(pair, "superiority", CHANGE)
+    if row["value"] is None:
+        return f"All grades together: {row['note']}."
+    said = (
+        f"All grades together: if one case is taken from each audit, the later one has the better grade "
+        f"{_rounded(row['value'], 0)}% of the time, counting ties as half."
+    )
+    if row["lower"] is None:
+        return f"{said} These counts allow no interval."
+    return (
+        f"{said} Anything from {_rounded(row['lower'], 0)}% to {_rounded(row['upper'], 0)}% fits these counts; "
+        "50% would mean that neither audit has the better grades."
+    )
+
+
+def evidence_sentence(pair: Comparison, /) -> str:
+    """What the counts did and what they can bear, named apart as the two fields of the verdict."""
+    evidence = {
+        Evidence.CLEAR: "clear: a difference this large would be unusual if nothing had changed",
+        Evidence.CANNOT_TELL: "cannot tell: differences this large are common even when nothing changes",
+        Evidence.TOO_FEW: f"too few: one of the audits has fewer than {FEWEST_CASES} cases",
+        Evidence.NOT_COMPARABLE: f"not comparable: {pair.verdict.reason}",
+    }[pair.verdict.evidence]
+    return f"Direction of the counts: {pair.verdict.direction}. Evidence for a change: {evidence}."
+
+
+def interval_sentence(confidence: float, /) -> str:
+    """What an interval is, in plain English, for its first use."""
+    return (
+        f"Each range is a {_rounded(confidence, 0)}% interval: the values that fit the counts if the cases were "
+        "independent draws from a steady process. As the cases were chosen, the true uncertainty is wider."
+    )
+
+
+def detectable_sentence(pair: Comparison, /) -> str:
+    """The smallest changes that two audits of this size could have shown."""
+    n, m = pair.baseline.n_cases, pair.follow_up.n_cases
+    told = []
+    for grade, verb in ((Grade.GOOD, "rise"), (Grade.INADEQUATE, "fall")):
+        measure = f"detectable_change_{grade.column}"
+        if _has(pair, measure, CHANGE):
+            size = points(figure(pair, measure, CHANGE)["value"])
+            told.append(f"a {verb} of about {size} points in the share graded {grade.value}")
+    if not told:
+        return "These audits are too small for any change to be likely to show."
+    return f"With {n} and {m} cases only large changes are likely to show: {' or '.join(told)}."
+
+
+def chart_title(examined: Comparison | SingleAudit, /) -> str:
+    """The message of the chart of grades, in ten words or fewer."""
+    if isinstance(examined, SingleAudit):
+        return "Case grades in the one audit so far"
+    both = [grade for grade in (Grade.INADEQUATE, Grade.GOOD) if _has(examined, measure_of(grade), CHANGE)]
+    if not both:
+        return "Case grades in the two audits"
+    moves = [(grade, _moved(examined, grade)) for grade in both]
+    if len(moves) == 2 and moves[0][1] == moves[1][1]:
+        verb = moves[0][1]
+        return f"Shares graded inadequate and graded good both {verb}"
+    return _upper_first(", ".join(f"share graded {grade.value} {verb}" for grade, verb in moves))
+
+
+def chart_subtitle(examined: Comparison | SingleAudit, /) -> str:
+    """Measure, place and time of the chart of grades."""
+    audits = (
+        (examined.audit,) if isinstance(examined, SingleAudit) else (examined.baseline, examined.follow_up)
+    )
+    dates = " and ".join(when(audit) for audit in audits)
+    return f"Share of audited cases at each grade, {force_name(examined.force)}, {dates}"
+
+
+def grades_description(examined: Comparison | SingleAudit, /) -> str:
+    """The chart of grades in words, for whoever cannot see it: every count and share that it shows."""
+    told = []
+    for period in periods(examined):
+        audit = audit_of(examined, period)
+        parts = [
+            f"{row['n_cases']} {grade.value} ({percent(row['value'], base=row['base'])})"
+            for grade in audit.counts
+            if (row := figure(examined, measure_of(grade), period))["value"] is not None
+        ]
+        if _has(examined, "share_below_good", period):
+            row = figure(examined, "share_below_good", period)
+            parts.insert(0, f"{row['n_cases']} below good ({percent(row['value'], base=row['base'])})")
+        shown = ", ".join(parts) if parts else "grades not known"
+        told.append(f"{_upper_first(when(audit))}, {audit.n_cases} cases: {shown}.")
+    shape = "Stacked bar" if len(told) == 1 else "Two stacked bars, the earlier audit above the later"
+    return f"{shape}. {' '.join(told)}"
+
+
+def change_chart_title(pair: Comparison, /) -> str:
+    """The message of the chart of changes, in ten words or fewer."""
+    rows = [figure(pair, measure_of(grade), CHANGE) for grade in (Grade.GOOD, Grade.INADEQUATE)]
+    known = [row for row in rows if row["value"] is not None]
+    if not known:
+        return "The changes cannot be worked out"
+    larger = [row for row in known if _excludes_zero(row)]
+    if len(known) == 1:
+        return "The range lies on one side of no change" if larger else "The range includes no change"
+    if not larger:
+        return "Both ranges include no change"
+    return (
+        "Both ranges lie on one side of no change"
+        if len(larger) == 2
+        else "One of two ranges includes no change"
+    )
+
+
+def change_chart_subtitle(pair: Comparison, /) -> str:
+    """Measure, place and time of the chart of changes."""
+    return (
+        f"Change in share of audited cases, percentage points, {force_name(pair.force)}, "
+        f"{when(pair.baseline)} to {when(pair.follow_up)}"
+    )
+
+
+def change_description(pair: Comparison, /) -> str:
+    """The chart of changes in words: every change and interval that it shows."""
+    told = []
+    for grade in (Grade.INADEQUATE, Grade.GOOD):
+        row = figure(pair, measure_of(grade), CHANGE)
+        if row["value"] is None:
+            told.append(f"Share {grade.value}: {row['note']}.")
+        else:
+            told.append(
+                f"Share {grade.value}: {_movement(row['value'])}, range from {_movement(row['lower'])} to "
+                f"{_movement(row['upper'])}."
+            )
+    return f"A dot and range for each change, beside a line that marks no change. {' '.join(told)}"
+
+
+def resolution_sentence(audit: GradedAudit, /) -> str:
+    """How the counts of an audit were settled: how many sources, what they disagree on, what is derived."""
+    sources = "1 source" if audit.n_sources == 1 else f"{audit.n_sources} independent sources"
+    if audit.n_sources_agreeing < audit.n_sources:
+        backing = f"{audit.n_sources_agreeing} of {sources} agree"
+    else:
+        backing = sources if audit.n_sources == 1 else f"{sources} agree"
+    note = f" {audit.note}" if audit.note else ""
+    return f"{_upper_first(audit_name(audit))}: {backing}.{note}"
+
+
+def what_it_cannot_tell(examined: Examined, /) -> tuple[str, ...]:
+    """The fixed limits of every report, one sentence each, and those that apply to this one."""
+    fixed = [
+        "Inspectors chose the cases, by area of work. They are not a random sample of all cases.",
+        "A case grade is a judgment of how police handled one case. It does not say what became of the child.",
+        "The data cannot show what was done about any single case.",
+    ]
+    if isinstance(examined, Comparison):
+        fixed += [
+            "Follow-ups happen where first grades were poor. Poor first grades tend to be followed by better "
+            "ones even if nothing changes.",
+            "The mix of cases differs: a follow-up looks at the areas that inspectors were worried about.",
+            "Follow-ups look at fewer cases, and other inspectors may have graded them.",
+            "Cases may share officers, teams or families, so the true uncertainty is wider than the ranges.",
+            "Nothing here shows why grades changed, or did not.",
+        ]
+    return tuple(fixed)
+
+
+def findings_and_counts(examined: Examined, /) -> str:
+    """Why findings and counts may point different ways without contradiction."""
+    return (
+        "Findings and counts answer different questions. Inspectors judge progress against their recommendations; "
+        "the counts describe the case files they read. One does not contradict the other."
+    )
+
+
+def when_comparable(single: SingleAudit, known: Sequence[dict[str, Any]], /) -> str:
+    """What would make a comparison possible for a force with one audit.
+
+    Args:
+        single: the force's one audit.
+        known: inspections of the force known to exist (rows of `known_inspections`).
+    """
+    missing = [row for row in known if row["inspection_id"] != single.audit.inspection_id]
+    if missing:
+        named = ", ".join(known_inspection(row) for row in missing)
+        return (
+            f"A comparison becomes possible when the counts of another inspection are transcribed: {named}."
+        )
+    return "A comparison becomes possible when the counts of a follow-up are published and transcribed."
+
+
+def known_inspection(row: dict[str, Any], /) -> str:
+    """A row of `known_inspections` in words: "re-inspection of May 2022 (published October 2022)"."""
+    noun = vocabulary.KINDS[row["kind"]].noun
+    took_place = f" of {month(row['fieldwork'])}" if row["fieldwork"] else ""
+    published = f" (published {month(row['published'])})" if row["published"] else ""
+    return f"{noun}{took_place}{published}"
+
+
+def _upper_first(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,280 @@
+"""Reports for one force or all: checked, run, rendered and switched in one by one; a failure stops no other."""
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis import paths, vocabulary
+from analysis.compare import change
+from analysis.compare.change import Comparison, NoAudit, SingleAudit
+from analysis.evidence import cleaning, sources
+from analysis.evidence.cleaning import Evidence
+from analysis.evidence.faults import EvidenceError
+from analysis.present import wording
+from analysis.publish import formats, page, parameters, record, runner, site
+from analysis.publish.record import Outcome, RunRecord
+
+FORCE_NOTEBOOK = "02_force_report.ipynb"
+QUALITY_NOTEBOOK = "01_data_quality.ipynb"
+QUALITY_PAGE = "data-quality.html"
+
+_COMPARISON_ONLY, _SINGLE_ONLY = "comparison-only", "single-only"
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one force ended: its outcome, and in one sentence what it says or why it failed."""
+
+    force: str
+    outcome: Outcome
+    headline: str
+
+
+def prepare(project: paths.Project, /) -> Evidence:
+    """Clean the raw files, refusing to go on while any row needs mending; tables are written if so.
+
+    Raises:
+        EvidenceError: if a file as a whole is unusable, or rows were refused. Then nothing is written.
+    """
+    evidence = cleaning.clean(project.raw)
+    if evidence.faults:
+        raise EvidenceError(evidence.faults)
+    cleaning.write(evidence, project=project)
+    return evidence
+
+
+def check_notebook(project: paths.Project, given: Mapping[str, Any], /) -> dict[str, Any]:
+    """Parameters in the types that the report's notebook declares: see `parameters.checked`."""
+    return parameters.checked(project.notebooks / FORCE_NOTEBOOK, given)
+
+
+def check_parameters(
+    project: paths.Project, given: Mapping[str, Any], forces: Sequence[str], evidence: Evidence, /
+) -> dict[str, Any]:
+    """The parameters to give each force's notebook, apart from `force`; refused before any kernel starts.
+
+    Raises:
+        ParameterError: as `parameters.checked`, and if an audit asked for is not one of the force.
+    """
+    values = check_notebook(project, given)
+    for force in forces:
+        try:
+            _examine(evidence, force, values)
+        except change.SelectionError as error:
+            raise parameters.ParameterError(str(error)) from error
+    return values
+
+
+def _examine(evidence: Evidence, force: str, values: Mapping[str, Any]) -> Comparison | SingleAudit | NoAudit:
+    return change.examine(
+        evidence.audits,
+        force=force,
+        baseline=values.get("baseline") or None,
+        follow_up=values.get("follow_up") or None,
+        confidence=values.get("confidence", 0.95),
+    )
+
+
+def publish_forces(
+    evidence: Evidence,
+    project: paths.Project,
+    /,
+    *,
+    forces: Sequence[str],
+    values: Mapping[str, Any],
+    on_result: Callable[[Result], None] = lambda result: None,
+    with_quality: bool = False,
+) -> list[Result]:
+    """Make the reports of `forces`, one after the other, and then the index.
+
+    A force whose report fails keeps its earlier report; the failed notebook is kept under
+    `reports/<force>/failed/`.
+
+    Args:
+        evidence: the cleaned tables, as written to `data/processed`.
+        project: where to read and write.
+        forces: slugs, in the order to run.
+        values: checked parameters apart from `force`.
+        on_result: called after each force.
+        with_quality: whether to make the page on data quality too.
+
+    Returns:
+        One result per force, in order.
+    """
+    results = []
+    for force in forces:
+        result = _publish_force(evidence, project, force, values)
+        results.append(result)
+        on_result(result)
+    if with_quality:
+        publish_quality(project)
+    site.write_index(evidence, project, footer=footer(project))
+    return results
+
+
+def _publish_force(
+    evidence: Evidence, project: paths.Project, force: str, values: Mapping[str, Any]
+) -> Result:
+    examined = _examine(evidence, force, values)
+    if isinstance(examined, NoAudit):
+        return Result(force, Outcome.NO_AUDITS, wording.headline(examined))
+    project.reports.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{force}-", dir=project.reports))
+    staging.chmod(0o755)
+    started = record.now()
+    notebook = project.notebooks / FORCE_NOTEBOOK
+    try:
+        problem = None
+        try:
+            _build(examined, project, staging, notebook, values)
+        except (runner.RunError, page.PageError) as error:
+            problem = " ".join(str(error).split())
+        except Exception as error:  # whatever it is, it must not stop the other forces
+            problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        outcome = Outcome.FAILED if problem else _outcome(examined)
+        headline = problem or wording.headline(examined)
+        revision, is_dirty = record.revision(project.root)
+        record.write(
+            RunRecord(
+                run_id=uuid.uuid4().hex,
+                force=force,
+                outcome=outcome,
+                headline=headline,
+                compared=_compared(examined),
+                parameters={"force": force, **values},
+                started=started,
+                finished=record.now(),
+                inputs=cleaning.fingerprints(project.raw) | record.hashes([notebook]),
+                code_version=record.code_version(),
+                revision=revision,
+                is_dirty=is_dirty,
+                packages=record.versions(),
+                outputs=record.hashes(sorted(path for path in staging.iterdir() if path.is_file())),
+            ),
+            staging,
+        )
+        final = project.reports / force
+        if problem:
+            final.mkdir(exist_ok=True)
+            switch(staging, final / site.FAILED_FOLDER)
+        else:
+            switch(staging, final)
+        return Result(force, outcome, headline)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _build(
+    examined: Comparison | SingleAudit,
+    project: paths.Project,
+    folder: Path,
+    notebook: Path,
+    values: Mapping[str, Any],
+) -> None:
+    run = runner.execute(
+        notebook,
+        output=folder / "report.ipynb",
+        parameters={**values, "force": examined.force},
+        project=project,
+    )
+    text = page.PageText(
+        title=wording.title(examined),
+        description=wording.headline(examined),
+        index=f"../{site.INDEX}",
+        footer=footer(project),
+    )
+    hidden = _SINGLE_ONLY if isinstance(examined, Comparison) else _COMPARISON_ONLY
+    document = page.render(run, text, without_tags=[hidden])
+    (folder / site.REPORT).write_text(document, encoding="utf-8")
+    formats.write_csv(examined, folder / "figures.csv")
+    formats.write_xlsx(examined, folder / "figures.xlsx", licence=licence(project))
+
+
+def _outcome(examined: Comparison | SingleAudit) -> Outcome:
+    return Outcome.PUBLISHED if isinstance(examined, Comparison) else Outcome.ONE_AUDIT
+
+
+def _compared(examined: Comparison | SingleAudit) -> tuple[str, ...]:
+    if isinstance(examined, Comparison):
+        return (examined.baseline.inspection_id, examined.follow_up.inspection_id)
+    return (examined.audit.inspection_id,)
+
+
+def publish_quality(project: paths.Project, /) -> None:
+    """Run the notebook on data quality and put its page beside the index.
+
+    Raises:
+        RunError, PageError: if it fails; an earlier page stays.
+    """
+    project.reports.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".quality-", dir=project.reports) as folder:
+        run = runner.execute(
+            project.notebooks / QUALITY_NOTEBOOK,
+            output=Path(folder) / "run.ipynb",
+            parameters={},
+            project=project,
+        )
+    text = page.PageText(
+        title="Data quality: what was read, corrected, refused and in conflict",
+        description="How the published statements behind the reports were read and settled",
+        index=site.INDEX,
+        footer=footer(project),
+    )
+    site.replace_file(project.reports / QUALITY_PAGE, page.render(run, text))
+
+
+def run_notebooks(project: paths.Project, /) -> list[Path]:
+    """Run the committed notebooks again with their default parameters and store them as run.
+
+    Returns:
+        The notebooks, in reading order.
+
+    Raises:
+        RunError: if one fails; that one stays as it was.
+    """
+    notebooks = sorted(project.notebooks.glob("[0-9][0-9]_*.ipynb"))
+    for notebook in notebooks:
+        with tempfile.TemporaryDirectory(prefix=".run-", dir=project.notebooks) as folder:
+            output = Path(folder) / notebook.name
+            runner.execute(notebook, output=output, parameters={}, project=project)
+            output.replace(notebook)
+    return notebooks
+
+
+def switch(new: Path, old: Path, /) -> None:
+    """Put the folder `new` in the place of `old`; what was there goes away after, never before."""
+    if not old.exists():
+        new.rename(old)
+        return
+    retired = new.with_name(f"{new.name}-old")
+    old.rename(retired)
+    new.rename(old)
+    shutil.rmtree(retired)
+
+
+def licence(project: paths.Project, /) -> str:
+    """The licence of the data, in one sentence."""
+    package = sources.datapackage(project.raw)
+    named = "; ".join(licence.attribution or licence.title for licence in package.licences)
+    return f"Data: {named}".rstrip(".") + "."
+
+
+def footer(project: paths.Project, /) -> tuple[str, ...]:
+    """The closing lines of every page: who made it, from what, licence, accessibility, contact."""
+    package = sources.datapackage(project.raw)
+    return (
+        f"Made by casegrade {record.code_version()} from {package.title}, version {package.version}. "
+        "These are not official statistics, and the inspectorate has not checked them.",
+        licence(project),
+        "This page needs no scripts and loads nothing from elsewhere. Every chart has a description and a table "
+        "with the same figures. If you need it in another form, or find a figure wrong, tell whoever sent it to you.",
+    )
+
+
+def all_forces(project: paths.Project, /) -> tuple[str, ...]:
+    """The slugs of all forces, in alphabetical order."""
+    return vocabulary.forces(project.raw).slugs

@@ -1,0 +1,116 @@
+"""What a researcher calls: the cleaned tables, a comparison that can speak, and a force's report."""
+
+from dataclasses import dataclass, fields
+
+import polars as pl
+
+from analysis import paths, vocabulary
+from analysis.compare import change
+from analysis.compare.change import NoAudit, SingleAudit
+from analysis.evidence import cleaning
+from analysis.evidence.cleaning import Evidence
+from analysis.present import wording
+from analysis.present.sections import ForceReport
+
+
+class NoComparisonError(Exception):
+    """The force has no two audits to compare. The message says what there is."""
+
+
+@dataclass(frozen=True)
+class Comparison(change.Comparison):
+    """Two audits of one force: every figure, one verdict, and the headline they allow.
+
+    Attributes are those of `analysis.compare.change.Comparison`: `force`, `baseline`,
+    `follow_up`, `confidence`, `verdict`, `figures` (one row per measure and period), `others`.
+    """
+
+    @property
+    def headline(self) -> str:
+        """What a reader should take away, in one or two sentences."""
+        return wording.headline(self)
+
+    def __repr__(self) -> str:
+        return f"{self.headline}\n{wording.compared(self)} Verdict: {self.verdict}."
+
+
+def load_evidence() -> Evidence:
+    """Every cleaned table of the project: see `analysis.evidence.cleaning.Evidence`.
+
+    Raises:
+        EvidenceError: if the raw files cannot be cleaned.
+    """
+    return cleaning.load(paths.project())
+
+
+def load_audits() -> pl.DataFrame:
+    """The audits of the project: one row per set of graded case files (schema `Audit`).
+
+    Ordered by force, then date, area and who graded. Unknown counts are null.
+
+    Raises:
+        EvidenceError: if the raw files cannot be cleaned.
+    """
+    return load_evidence().audits
+
+
+def compare(
+    audits: pl.DataFrame,
+    /,
+    *,
+    force: str,
+    baseline: str | None = None,
+    follow_up: str | None = None,
+    confidence: float = 0.95,
+) -> Comparison:
+    """Compare two audits of a force.
+
+    Args:
+        audits: one row per audit (schema `Audit`), as from `load_audits`.
+        force: slug, name or alias of a force.
+        baseline: inspection id of the earlier audit; by default the last full inspection that was
+            followed up.
+        follow_up: inspection id of the later audit; by default the next review or re-inspection.
+        confidence: level of all intervals, between 0 and 1.
+
+    Raises:
+        VocabularyError: if no force is called that; the message names near matches.
+        NoComparisonError: if the force has no two audits to compare.
+        SelectionError: if an audit asked for does not exist or is not in date order.
+        ValueError: if `confidence` is not between 0 and 1.
+    """
+    slug = vocabulary.force(force).slug
+    examined = change.examine(
+        audits, force=slug, baseline=baseline, follow_up=follow_up, confidence=confidence
+    )
+    if isinstance(examined, SingleAudit | NoAudit):
+        raise NoComparisonError(
+            f"{slug} has no two audits to compare. {wording.headline(examined)} "
+            "analysis.report() shows what there is."
+        )
+    return Comparison(**{one.name: getattr(examined, one.name) for one in fields(examined)})
+
+
+def report(
+    evidence: Evidence,
+    /,
+    *,
+    force: str,
+    baseline: str | None = None,
+    follow_up: str | None = None,
+    confidence: float = 0.95,
+) -> ForceReport:
+    """What a force's report draws on, whether the force has two audits, one or none.
+
+    Args and errors are those of `compare`, save that a force without two audits is no error.
+    An empty text for `baseline` or `follow_up` means the default.
+    """
+    slug = vocabulary.force(force).slug
+    examined = change.examine(
+        evidence.audits,
+        force=slug,
+        baseline=baseline or None,
+        follow_up=follow_up or None,
+        confidence=confidence,
+    )
+    return ForceReport(examined, evidence)
