@@ -62,7 +62,7 @@ def before_after(examined: Comparison | SingleAudit, /) -> alt.LayerChart:
         alt.Chart(data)
         .mark_bar(stroke="#FFFFFF", strokeWidth=2, height=44)
         .encode(
-            x=x.title("Share of audited cases").axis(format="%", tickCount=5, grid=False),
+            x=x.title("Share of audited cases").axis(format="%", values=[0, 0.5, 1], grid=False),
             y=y,
             order=order,
             color=alt.Color("grade:N")

@@ -168,7 +168,8 @@ def findings(report: ForceReport, /) -> Section:
         )
     plain: list[str] = []
     html = Markup("")
-    for inspection in known["inspection_id"].unique(maintain_order=True):
+    # the latest first: what has improved and what has not is what the reader came for
+    for inspection in reversed(known["inspection_id"].unique(maintain_order=True).to_list()):
         about = known.filter(pl.col("inspection_id") == inspection)
         name = _inspection_name(report, inspection)
         for state in vocabulary.FINDING_STATUSES:
@@ -244,7 +245,11 @@ def sources(report: ForceReport, /) -> Section:
             & (pl.col("graded_by") == audit.graded_by)
         ).to_dicts()
         told = [(row, _stated(row)) for row in rows]
-        plain += [settled, *(f"- {row['publisher']}: {what}. {row['url']}" for row, what in told)]
+        name = _upper_first(wording.audit_name(audit))
+        plain += [
+            f"{name}: {settled}",
+            *(f"- {row['publisher']}: {what}. {row['url']}" for row, what in told),
+        ]
         items = Markup("").join(
             Markup("<li>{}: {}.</li>").format(
                 _link(
@@ -254,9 +259,7 @@ def sources(report: ForceReport, /) -> Section:
             )
             for row, what in told
         )
-        html += Markup("<h3>{}</h3><p>{}</p><ul>{}</ul>").format(
-            _upper_first(wording.audit_name(audit)), settled, items
-        )
+        html += Markup("<h3>{}</h3><p>{}</p><ul>{}</ul>").format(name, settled, items)
     return Section("\n".join(plain), html)
 
 

@@ -300,14 +300,23 @@ def superiority_sentence(pair: Comparison, /) -> str:
 
 
 def evidence_sentence(pair: Comparison, /) -> str:
-    """What the counts did and what they can bear, named apart as the two fields of the verdict."""
+    """What the counts did and what they can bear, said apart as the two fields of the verdict."""
+    direction = {
+        Direction.BETTER: "point to better grades",
+        Direction.WORSE: "point to worse grades",
+        Direction.MIXED: "point both ways (mixed)",
+        Direction.LEVEL: "are level",
+        Direction.UNKNOWN: "do not show a direction, as some are not known",
+    }[pair.verdict.direction]
     evidence = {
-        Evidence.CLEAR: "clear: a difference this large would be unusual if nothing had changed",
-        Evidence.CANNOT_TELL: "cannot tell: differences this large are common even when nothing changes",
-        Evidence.TOO_FEW: f"too few: one of the audits has fewer than {FEWEST_CASES} cases",
-        Evidence.NOT_COMPARABLE: f"not comparable: {pair.verdict.reason}",
+        Evidence.CLEAR: "The evidence for a change is clear: a difference this large would be unusual if nothing "
+        "had changed.",
+        Evidence.CANNOT_TELL: "We cannot tell whether that is a change: differences this large are common even when "
+        "nothing changes.",
+        Evidence.TOO_FEW: f"There are too few cases to judge by: one audit has fewer than {FEWEST_CASES}.",
+        Evidence.NOT_COMPARABLE: f"All grades together are not comparable: {pair.verdict.reason}.",
     }[pair.verdict.evidence]
-    return f"Direction of the counts: {pair.verdict.direction}. Evidence for a change: {evidence}."
+    return f"The counts {direction}. {evidence}"
 
 
 def interval_sentence(confidence: float, /) -> str:
@@ -417,13 +426,13 @@ def change_description(pair: Comparison, /) -> str:
 
 def resolution_sentence(audit: GradedAudit, /) -> str:
     """How the counts of an audit were settled: how many sources, what they disagree on, what is derived."""
-    sources = "1 source" if audit.n_sources == 1 else f"{audit.n_sources} independent sources"
-    if audit.n_sources_agreeing < audit.n_sources:
-        backing = f"{audit.n_sources_agreeing} of {sources} agree"
+    if audit.n_sources == 1:
+        backing = "One source states these counts."
+    elif audit.n_sources_agreeing == audit.n_sources:
+        backing = f"{audit.n_sources} independent sources agree."
     else:
-        backing = sources if audit.n_sources == 1 else f"{sources} agree"
-    note = f" {audit.note}" if audit.note else ""
-    return f"{_upper_first(audit_name(audit))}: {backing}.{note}"
+        backing = f"{audit.n_sources_agreeing} of {audit.n_sources} independent sources agree."
+    return f"{backing} {audit.note}" if audit.note else backing
 
 
 def what_it_cannot_tell(examined: Examined, /) -> tuple[str, ...]:

@@ -51,8 +51,15 @@ def write_xlsx(examined: Comparison | SingleAudit, path: Path, /, *, licence: st
         subtitles=[wording.compared(examined)],
         scope="Cases that inspectors chose to look at; not a random sample",
         source="HMICFRS and pages that quote it; see the report for each page",
-        units={"Value": "fraction of 1", "Cases": "cases", "Base": "cases"},
+        units={"Value": "fraction of 1"},
         legend=["[x] not available", "[z] not applicable"],
+        table_notes={"Interval from": "$$interval$$", "Interval to": "$$interval$$"},
+    )
+    notes = pandas.DataFrame(
+        {
+            "Note reference": ["interval"],
+            "Note text": [wording.interval_sentence(examined.confidence)],
+        }
     )
     cover = gptables.Cover(
         title=f"Child protection case grades: {name}",
@@ -68,5 +75,6 @@ def write_xlsx(examined: Comparison | SingleAudit, path: Path, /, *, licence: st
         sheets={"Figures": sheet},
         cover=cover,
         contentsheet_label="Contents",
+        notes_table=notes,
         workbook_options={"strings_to_formulas": False, "strings_to_urls": False},
     )

@@ -1,0 +1,64 @@
+# casegrade: `make help` lists the targets.
+# Needs Python 3.11 or later and make; everything else goes into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup reports data check test lint format notebooks dictionary lab lock clean
+
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv with the exact versions of requirements.lock
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "casegrade needs Python 3.11 or later: make PYTHON=python3.12 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+reports: setup data ## set up, clean, make the reports of all forces in reports/
+	$(BIN)/casegrade report --all
+
+data: setup check ## clean data/raw into data/processed
+	$(BIN)/casegrade clean
+
+check: setup ## check data/raw against datapackage.json
+	$(BIN)/casegrade check
+
+test: setup ## set up, run all tests, notebooks included
+	$(BIN)/casegrade clean
+	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup tests
+	$(BIN)/python -m pytest --nbval notebooks
+
+lint: setup ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup ## mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+notebooks: setup ## run the committed notebooks again and store them as run
+	$(BIN)/casegrade notebooks
+
+dictionary: setup ## write docs/data-dictionary.md again
+	$(BIN)/casegrade dictionary
+
+lab: setup ## open JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+lock: setup ## write requirements.lock again from pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra lab --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
+		--custom-compile-command "make lock" --quiet --output-file requirements.lock
+
+clean: ## remove what is generated: data/processed and reports
+	rm -rf data/processed reports
