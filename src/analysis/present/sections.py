@@ -287,8 +287,8 @@ def method(report: ForceReport, /) -> Section:
         f"Shares have {confidence} Wilson intervals; changes of shares have {confidence} Newcombe intervals.",
         "All grades together are compared by the chance that a case of the later audit has the better grade "
         "(Brunner and Munzel), counting ties as half.",
-        "Evidence is called clear only if that chance lies clearly off 50% and an exact test agrees, with both shares "
-        "moving the same way, or if both changes lie clearly off 0.",
+        "Evidence is called clear only if that chance lies clearly off 50% while both shares point the same way, or "
+        "if both changes lie clearly off 0, and if an exact test agrees.",
         "Percentages are rounded once, half up, so that differences of rounded shares may differ by 1.",
     ]
     return bullets(sentences)

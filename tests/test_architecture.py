@@ -1,0 +1,134 @@
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[1] / "src" / "analysis"
+
+# The floors, from the ground up. A module may import only modules of a line above its own; a
+# package's modules are listed in the order in which they may use each other.
+FLOORS = (
+    "paths",
+    "vocabulary",
+    "evidence.faults",
+    "evidence.rawfile",
+    "evidence.dates",
+    "evidence.sources",
+    "evidence.corrections",
+    "evidence.statements",
+    "evidence.reconcile",
+    "evidence.narrative",
+    "evidence.cleaning",
+    "compare.graded",
+    "compare.shares",
+    "compare.alternatives",
+    "compare.change",
+    "present.wording",
+    "present.charts",
+    "present.tables",
+    "present.sections",
+    "present.quality",
+    "surface",
+    "publish.parameters",
+    "publish.record",
+    "publish.runner",
+    "publish.page",
+    "publish.formats",
+    "publish.site",
+    "publish.batch",
+    "cli",
+)
+PACKAGES = ("", "evidence", "compare", "present", "publish")
+BANNED_NAMES = {"utils", "helpers", "common", "config", "constants", "misc", "tools"}
+
+
+def modules() -> dict[str, Path]:
+    return {
+        ".".join(path.relative_to(SOURCE).with_suffix("").parts): path
+        for path in sorted(SOURCE.rglob("*.py"))
+        if path.name != "__init__.py"
+    }
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Names of our own modules that a file imports, anywhere in it, as dotted below `analysis`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.removeprefix("analysis.") for alias in node.names if alias.name.startswith("analysis"))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "analysis":
+            inside = (node.module or "").removeprefix("analysis").removeprefix(".")
+            for alias in node.names:
+                full = f"{inside}.{alias.name}".removeprefix(".")
+                yield full if full in FLOORS else inside or full
+
+
+def test_every_module_has_a_floor() -> None:
+    missing = set(modules()) - set(FLOORS)
+    assert not missing, f"give each a line in FLOORS, above everything that uses it: {sorted(missing)}"
+    assert set(FLOORS) == set(modules()), "FLOORS names modules that are gone"
+
+
+@pytest.mark.parametrize("name", FLOORS)
+def test_imports_point_down_only(name: str) -> None:
+    above = [other for other in imported(modules()[name]) if other not in FLOORS[: FLOORS.index(name)]]
+    assert not above, f"{name} imports {above}, which stand on its own floor or higher"
+
+
+@pytest.mark.parametrize("package", PACKAGES[1:])
+def test_packages_are_folders_without_imports(package: str) -> None:
+    assert not list(imported(SOURCE / package / "__init__.py"))
+
+
+def test_no_module_is_a_drawer_for_odds_and_ends() -> None:
+    assert not {part for name in modules() for part in name.split(".")} & BANNED_NAMES
+
+
+@pytest.mark.parametrize("name", [name for name in FLOORS if name.startswith("present.")])
+def test_present_does_no_arithmetic_on_figures(name: str) -> None:
+    # Numbers are worked out in compare. What is left here is sizes of pictures and lines of text.
+    operators = (ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
+    found = [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(modules()[name].read_text(encoding="utf-8")))
+        if isinstance(node, ast.BinOp) and isinstance(node.op, operators)
+    ]
+    allowed = {"int(width.group(1)) * 6 // 5"}
+    assert set(found) <= allowed
+
+
+def public_definitions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.ClassDef]:
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            yield node
+
+
+@pytest.mark.parametrize("name", [name for name in FLOORS if name.split(".")[0] in ("evidence", "compare", "surface")])
+def test_whatever_raises_says_so_in_its_docstring(name: str) -> None:
+    tree = ast.parse(modules()[name].read_text(encoding="utf-8"))
+    for definition in public_definitions(tree):
+        if isinstance(definition, ast.ClassDef):
+            continue
+        raises = any(isinstance(node, ast.Raise) and node.exc for node in ast.walk(definition))
+        assert not raises or "Raises:" in (ast.get_docstring(definition) or ""), definition.name
+
+
+def test_importing_the_package_loads_no_heavy_library() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, analysis; print([m for m in ('polars', 'altair', 'scipy', 'pandas') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_compare_is_a_function_whatever_was_imported_before() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "from analysis.compare import change; import analysis; "
+        "from analysis.compare.shares import share; print(callable(analysis.compare))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True"
