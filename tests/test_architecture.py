@@ -55,7 +55,11 @@ def imported(path: Path) -> Iterator[str]:
     """Names of our own modules that a file imports, anywhere in it, as dotted below `analysis`."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name.removeprefix("analysis.") for alias in node.names if alias.name.startswith("analysis"))
+            yield from (
+                alias.name.removeprefix("analysis.")
+                for alias in node.names
+                if alias.name.startswith("analysis")
+            )
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "analysis":
             inside = (node.module or "").removeprefix("analysis").removeprefix(".")
             for alias in node.names:
@@ -103,7 +107,9 @@ def public_definitions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.Class
             yield node
 
 
-@pytest.mark.parametrize("name", [name for name in FLOORS if name.split(".")[0] in ("evidence", "compare", "surface")])
+@pytest.mark.parametrize(
+    "name", [name for name in FLOORS if name.split(".")[0] in ("evidence", "compare", "surface")]
+)
 def test_whatever_raises_says_so_in_its_docstring(name: str) -> None:
     tree = ast.parse(modules()[name].read_text(encoding="utf-8"))
     for definition in public_definitions(tree):

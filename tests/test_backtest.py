@@ -34,8 +34,12 @@ def raw_rows() -> list[tuple[int, dict[str, str]]]:
         return list(enumerate(csv.DictReader(file), start=2))
 
 
-@pytest.mark.parametrize(("number", "row"), raw_rows(), ids=lambda value: str(value) if isinstance(value, int) else "")
-def test_every_transcribed_count_is_in_the_audits(number: int, row: dict[str, str], evidence: Evidence) -> None:
+@pytest.mark.parametrize(
+    ("number", "row"), raw_rows(), ids=lambda value: str(value) if isinstance(value, int) else ""
+)
+def test_every_transcribed_count_is_in_the_audits(
+    number: int, row: dict[str, str], evidence: Evidence
+) -> None:
     found = vocabulary.forces(RAW).find(row["force"])
     whose = pl.col("force") == found.slug if found else pl.col("group") == vocabulary.GROUPS[row["force"]]
     dated = (
@@ -59,7 +63,9 @@ def test_every_transcribed_count_is_in_the_audits(number: int, row: dict[str, st
 
 def test_the_only_statements_not_followed_are_the_known_ones(evidence: Evidence) -> None:
     outweighed = evidence.statements.filter(~pl.col("is_upheld"))
-    found = {row["row"]: {name.removeprefix("n_") for name in row["differs_in"]} for row in outweighed.to_dicts()}
+    found = {
+        row["row"]: {name.removeprefix("n_") for name in row["differs_in"]} for row in outweighed.to_dicts()
+    }
     assert found == OUTWEIGHED
 
 
@@ -162,9 +168,13 @@ def test_groups_of_forces_never_enter_a_comparison(audits: pl.DataFrame) -> None
 
 
 def test_greater_manchester_2024_has_no_case_grades_and_is_not_compared(audits: pl.DataFrame) -> None:
-    audit = audits.filter((pl.col("force") == "greater-manchester") & pl.col("published").str.starts_with("2024"))
+    audit = audits.filter(
+        (pl.col("force") == "greater-manchester") & pl.col("published").str.starts_with("2024")
+    )
     examined = change.examine(audits, force="greater-manchester")
 
-    assert audit.select("n_good", "n_adequate", "n_requires_improvement", "n_inadequate").row(0) == (None,) * 4
+    assert (
+        audit.select("n_good", "n_adequate", "n_requires_improvement", "n_inadequate").row(0) == (None,) * 4
+    )
     assert isinstance(examined, change.SingleAudit)
     assert examined.audit.inspection_id == "greater-manchester-2014-07-initial"

@@ -70,7 +70,9 @@ def pair(before: Sequence[int | None], after: Sequence[int | None], **more: obje
 
 
 def value(examined: change.Comparison, measure: str, period: str = "change") -> tuple[float, float, float]:
-    row = examined.figures.filter((pl.col("measure") == measure) & (pl.col("period") == period)).row(0, named=True)
+    row = examined.figures.filter((pl.col("measure") == measure) & (pl.col("period") == period)).row(
+        0, named=True
+    )
     return row["value"], row["lower"], row["upper"]
 
 
@@ -227,7 +229,9 @@ def test_a_share_of_nothing_or_more_than_all_is_refused(n: int, base: int) -> No
 
 
 @pytest.mark.parametrize(("before", "after"), [((0, 0, 30), (0, 0, 30)), ((30, 0, 0), (0, 0, 30))])
-def test_audits_without_spread_have_superiority_but_no_interval(before: Sequence[int], after: Sequence[int]) -> None:
+def test_audits_without_spread_have_superiority_but_no_interval(
+    before: Sequence[int], after: Sequence[int]
+) -> None:
     estimate = change.superiority(before, after)
     assert (estimate.lower, estimate.upper) == (None, None)
     assert estimate.value == (0.5 if before == after else 1.0)
@@ -364,7 +368,9 @@ def test_intervals_cover_a_real_change_as_often_as_they_say() -> None:
     after_rows = random.multinomial(34, end, N_PAIRS).tolist()
     for before, after in zip(before_rows, after_rows, strict=True):
         covered["good"] += not change.share_change(before[2], 74, after[2], 34).excludes(end[2] - start[2])
-        covered["inadequate"] += not change.share_change(before[0], 74, after[0], 34).excludes(end[0] - start[0])
+        covered["inadequate"] += not change.share_change(before[0], 74, after[0], 34).excludes(
+            end[0] - start[0]
+        )
         covered["superiority"] += not change.superiority(before, after).excludes(theta)
     for n in covered.values():
         assert 0.93 <= n / N_PAIRS <= 0.97

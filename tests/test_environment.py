@@ -42,7 +42,9 @@ def test_the_lock_pins_every_requirement_with_hashes() -> None:
 
 
 def tracked() -> list[Path]:
-    done = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         pytest.fail("the tests need a git checkout: they look at what is tracked")
     return [ROOT / one for one in done.stdout.split("\0") if one and (ROOT / one).is_file()]
@@ -50,7 +52,13 @@ def tracked() -> list[Path]:
 
 def test_no_file_names_a_package_index() -> None:
     # put together here, so that this file does not name them itself
-    words = ["index" + "-url", "find" + "-links", "pypi." + "org", "pythonhosted." + "org", "anaconda." + "org"]
+    words = [
+        "index" + "-url",
+        "find" + "-links",
+        "pypi." + "org",
+        "pythonhosted." + "org",
+        "anaconda." + "org",
+    ]
     allowed = {"Makefile"}  # turns the index off by its option's name
     for path in tracked():
         text = path.read_bytes().decode("utf-8", errors="ignore")

@@ -41,7 +41,9 @@ class TestEveryNotebook:
         for cell in code_cells(path):
             assert len(cell.source.splitlines()) <= MOST_LINES, cell.source
             assert not cell.source.lstrip().startswith(("%", "!")), cell.source
-            assert not [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, LOGIC)], cell.source
+            assert not [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, LOGIC)], (
+                cell.source
+            )
 
     def test_imports_only_the_analysis_package(self, path: Path) -> None:
         for cell in code_cells(path):
@@ -66,10 +68,14 @@ class TestEveryNotebook:
         assert counts == list(range(1, len(counts) + 1))
 
     def test_is_stored_without_errors_and_without_this_machine(self, path: Path) -> None:
-        assert not [out for cell in code_cells(path) for out in cell.outputs if out.output_type in ("error", "stream")]
+        assert not [
+            out for cell in code_cells(path) for out in cell.outputs if out.output_type in ("error", "stream")
+        ]
         notebook = read(path)
         assert "papermill" not in notebook.metadata
-        assert not [cell for cell in notebook.cells if "papermill" in cell.metadata or "execution" in cell.metadata]
+        assert not [
+            cell for cell in notebook.cells if "papermill" in cell.metadata or "execution" in cell.metadata
+        ]
 
     def test_shows_every_result_with_words_before_it(self, path: Path) -> None:
         first = read(path).cells[0]

@@ -126,6 +126,9 @@ def report(
     baseline: Annotated[str | None, typer.Option(help="Inspection id of the earlier audit.")] = None,
     follow_up: Annotated[str | None, typer.Option(help="Inspection id of the later audit.")] = None,
     confidence: Annotated[str | None, typer.Option(help="Level of all intervals, between 0 and 1.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Reports to make at a time; by default one per processor.")
+    ] = None,
 ) -> None:
     """Make the reports of some forces or all, and the index."""
     from analysis.publish import batch
@@ -156,7 +159,13 @@ def report(
                     _complain(f"{result.force}: {result.headline}")
 
             results = batch.publish_forces(
-                evidence, project, forces=slugs, values=values, on_result=tell, with_quality=all_
+                evidence,
+                project,
+                forces=slugs,
+                values=values,
+                jobs=jobs or os.cpu_count() or 1,
+                on_result=tell,
+                with_quality=all_,
             )
     _out.print(_summary(results))
     _out.print(f"Index: {(project.reports / 'index.html').relative_to(project.root)}")

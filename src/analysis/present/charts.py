@@ -87,7 +87,7 @@ def before_after(examined: Comparison | SingleAudit, /) -> alt.LayerChart:
         )
     )
     return _styled(
-        alt.layer(bars, numbers),
+        alt.LayerChart(layer=[bars, numbers]),
         title=wording.chart_title(examined),
         subtitle=wording.chart_subtitle(examined),
         description=wording.grades_description(examined),
@@ -189,7 +189,7 @@ def changes(pair: Comparison, /) -> alt.LayerChart:
         .encode(x="zero:Q", text="label:N")
     )
     return _styled(
-        alt.layer(line, label, whiskers, dots),
+        alt.LayerChart(layer=[line, label, whiskers, dots]),
         title=wording.change_chart_title(pair),
         subtitle=wording.change_chart_subtitle(pair),
         description=wording.change_description(pair),
@@ -201,7 +201,7 @@ def _styled(
     chart: alt.LayerChart, *, title: str, subtitle: str, description: str, height: int
 ) -> alt.LayerChart:
     text = {"labelFont": _FONT, "titleFont": _FONT, "labelFontSize": 15, "titleFontSize": 15}
-    return (
+    styled: alt.LayerChart = (
         chart.properties(
             width=_WIDTH,
             height=height,
@@ -223,6 +223,7 @@ def _styled(
             offset=18,
         )
     )
+    return styled
 
 
 def _broken(text: str, width: int = 60) -> list[str]:

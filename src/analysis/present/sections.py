@@ -4,7 +4,7 @@ A section is text with a little structure. In a notebook and on the page it is H
 word from a raw file escaped; as plain text it is the same words, which is what tests compare.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 

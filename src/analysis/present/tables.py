@@ -6,7 +6,6 @@ from typing import Any
 import polars as pl
 from great_tables import GT
 from lxml import html as lxml_html
-from markupsafe import Markup
 
 from analysis import vocabulary
 from analysis.compare.change import Comparison, SingleAudit
@@ -83,7 +82,7 @@ def from_rows(
     table = (
         Table(frame, rowname_col=first, id=name)
         .tab_header(title=caption)
-        .cols_label(**{key: label for key, label in columns.items() if key != first})
+        .cols_label({key: label for key, label in columns.items() if key != first})
     )
     if numeric:
         table = table.cols_align("right", columns=numeric)

@@ -1,9 +1,11 @@
-"""Reports for one force or all: checked, run, rendered and switched in one by one; a failure stops no other."""
+"""Reports for one force or all: checked, run, rendered, each switched in whole; a failure stops no other."""
 
+import multiprocessing
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 from analysis import paths, vocabulary
 from analysis.compare import change
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
+from analysis.compare.graded import SelectionError
 from analysis.evidence import cleaning, sources
 from analysis.evidence.cleaning import Evidence
 from analysis.evidence.faults import EvidenceError
@@ -64,7 +67,7 @@ def check_parameters(
     for force in forces:
         try:
             _examine(evidence, force, values)
-        except change.SelectionError as error:
+        except SelectionError as error:
             raise parameters.ParameterError(str(error)) from error
     return values
 
@@ -86,10 +89,11 @@ def publish_forces(
     *,
     forces: Sequence[str],
     values: Mapping[str, Any],
+    jobs: int = 1,
     on_result: Callable[[Result], None] = lambda result: None,
     with_quality: bool = False,
 ) -> list[Result]:
-    """Make the reports of `forces`, one after the other, and then the index.
+    """Make the reports of `forces`, several at a time, and then the index.
 
     A force whose report fails keeps its earlier report; the failed notebook is kept under
     `reports/<force>/failed/`.
@@ -97,23 +101,44 @@ def publish_forces(
     Args:
         evidence: the cleaned tables, as written to `data/processed`.
         project: where to read and write.
-        forces: slugs, in the order to run.
+        forces: slugs.
         values: checked parameters apart from `force`.
-        on_result: called after each force.
+        jobs: how many reports to make at a time, each in a process of its own; 1 makes them here.
+        on_result: called after each force, in order of completion.
         with_quality: whether to make the page on data quality too.
 
     Returns:
-        One result per force, in order.
+        One result per force, in the order of `forces`.
     """
-    results = []
-    for force in forces:
-        result = _publish_force(evidence, project, force, values)
-        results.append(result)
+    tasks = {force: (evidence, project, force, dict(values)) for force in forces}
+    done: dict[str, Result] = {}
+    for result in _run_here(tasks) if min(jobs, len(tasks)) < 2 else _run_apart(tasks, jobs):
+        done[result.force] = result
         on_result(result)
     if with_quality:
         publish_quality(project)
     site.write_index(evidence, project, footer=footer(project))
-    return results
+    return [done[force] for force in forces]
+
+
+_Task = tuple[Evidence, paths.Project, str, dict[str, Any]]
+
+
+def _run_here(tasks: Mapping[str, _Task]) -> Iterator[Result]:
+    for task in tasks.values():
+        yield _publish_force(*task)
+
+
+def _run_apart(tasks: Mapping[str, _Task], jobs: int) -> Iterator[Result]:
+    # spawned, not forked: Polars' threads do not survive a fork
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=jobs, mp_context=context) as pool:
+        futures = {pool.submit(_publish_force, *task): force for force, task in tasks.items()}
+        for future in as_completed(futures):
+            try:
+                yield future.result()
+            except Exception as error:  # a worker that died takes no other force's result with it
+                yield Result(futures[future], Outcome.FAILED, f"{type(error).__name__}: {error}")
 
 
 def _publish_force(

@@ -75,7 +75,7 @@ def execute(
             problem = RunError(f"{notebook.name} did not run to its end: {type(error).__name__}: {error}")
     if problem is not None:
         raise problem
-    run = nbformat.read(output, as_version=4)
+    run: NotebookNode = nbformat.read(output, as_version=4)
     _strip(run)
     nbformat.write(run, output)
     return run
