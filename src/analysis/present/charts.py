@@ -14,7 +14,6 @@ import altair as alt
 import polars as pl
 from markupsafe import Markup, escape
 
-from analysis import vocabulary
 from analysis.compare.change import Comparison, SingleAudit
 from analysis.compare.graded import GradedAudit
 from analysis.compare.shares import CHANGE, measure_of
@@ -34,7 +33,8 @@ _TEXT_ON = {
 }
 _BELOW_GOOD = "below good, not told apart"
 _INK = "#0B0C0C"
-_WIDTH = 320
+_WIDTH = 400
+_BAR = 40
 _FONT = "Arial"
 
 
@@ -47,20 +47,15 @@ def before_after(examined: Comparison | SingleAudit, /) -> alt.LayerChart:
     audits = [(period, wording.audit_of(examined, period)) for period in wording.periods(examined)]
     names, rows = _segments(examined, audits)
     shown = [name for name in names if name in {row["grade"] for row in rows}] or names
-    labels = [_axis_label(audit) for _, audit in audits]
+    labels = [_audit_label(audit) for _, audit in audits]
     data = alt.Data(values=rows)
     order = alt.Order("order:Q")
-    y = (
-        alt.Y("audit:N")
-        .sort(labels)
-        .title(None)
-        .axis(labelExpr="split(datum.label, '|')", ticks=False, domain=False, labelPadding=8, labelLimit=400)
-    )
+    y = alt.Y("audit:N").sort(labels).title(None).axis(None)
     x = alt.X("share:Q").stack("zero").scale(domain=[0, 1], nice=False)
     colours = [_colour(name, names) for name in shown]
     bars = (
         alt.Chart(data)
-        .mark_bar(stroke="#FFFFFF", strokeWidth=2, height=44)
+        .mark_bar(stroke="#FFFFFF", strokeWidth=2, height=_BAR)
         .encode(
             x=x.title("Share of audited cases").axis(format="%", values=[0, 0.5, 1], grid=False),
             y=y,
@@ -87,11 +82,11 @@ def before_after(examined: Comparison | SingleAudit, /) -> alt.LayerChart:
         )
     )
     return _styled(
-        alt.LayerChart(layer=[bars, numbers]),
+        alt.LayerChart(layer=[bars, numbers, _row_labels(labels, "audit", above=_BAR // 2 + 6)]),
         title=wording.chart_title(examined),
         subtitle=wording.chart_subtitle(examined),
         description=wording.grades_description(examined),
-        height=64 * len(audits) + 8,
+        height=84 * len(audits),
     )
 
 
@@ -114,7 +109,7 @@ def _segments(
                 continue
             rows.append(
                 {
-                    "audit": _axis_label(audit),
+                    "audit": _audit_label(audit),
                     "grade": name,
                     "n_cases": row["n_cases"],
                     "share": row["value"],
@@ -133,11 +128,20 @@ def _colour(name: str, names: list[str]) -> str:
     return _COLOURS[[known for known in names if known != _BELOW_GOOD].index(name)]
 
 
-def _axis_label(audit: GradedAudit) -> str:
+def _audit_label(audit: GradedAudit) -> str:
     date = wording.when(audit)
-    name = vocabulary.KINDS[audit.kind].slug
-    kind = {"initial": "inspection", "update": "update", "thematic": "thematic"}.get(name, name)
-    return f"{date[:1].upper()}{date[1:]}|{kind}, {audit.n_cases} cases"
+    kind = {"initial": "inspection", "topic-judgments": "inspection"}.get(audit.kind, audit.kind)
+    cases = "cases not known" if audit.n_cases is None else f"{audit.n_cases} cases"
+    return f"{date[:1].upper()}{date[1:]} {kind}, {cases}"
+
+
+def _row_labels(labels: list[str], field: str, *, above: int) -> alt.Chart:
+    """Names of rows, above them and from the left edge: beside them they would take a phone's width."""
+    return (
+        alt.Chart(alt.Data(values=[{field: label} for label in labels]))
+        .mark_text(align="left", baseline="bottom", dy=-above, fontSize=15, color=_INK)
+        .encode(x=alt.value(0), y=alt.Y(f"{field}:N").sort(labels), text=f"{field}:N")
+    )
 
 
 def changes(pair: Comparison, /) -> alt.LayerChart:
@@ -151,21 +155,14 @@ def changes(pair: Comparison, /) -> alt.LayerChart:
         row = wording.figure(pair, measure_of(grade), CHANGE)
         if row["value"] is None:
             continue
-        names.append(f"Share graded|{grade.value}")
+        names.append(f"Share graded {grade.value}")
         rows.append(
             {"measure": names[-1], "value": row["value"], "lower": row["lower"], "upper": row["upper"]}
         )
     data = alt.Data(values=rows)
-    y = (
-        alt.Y("measure:N")
-        .sort(names)
-        .title(None)
-        .axis(labelExpr="split(datum.label, '|')", ticks=False, domain=False, labelPadding=8)
-    )
+    y = alt.Y("measure:N").sort(names).title(None).axis(None)
     points = "format(datum.value * 100, '+.0f')"
-    axis = alt.Axis(
-        labelExpr=f"datum.value == 0 ? '0' : {points}", tickCount=7, grid=True, gridColor="#D9D9D9"
-    )
+    axis = alt.Axis(labelExpr=f"datum.value == 0 ? '0' : {points}", tickCount=7, grid=False)
     x = alt.X("lower:Q").title("Change in percentage points").axis(axis)
     whiskers = alt.Chart(data).mark_rule(strokeWidth=4, color="#12436D").encode(x=x, x2="upper:Q", y=y)
     dots = (
@@ -189,11 +186,11 @@ def changes(pair: Comparison, /) -> alt.LayerChart:
         .encode(x="zero:Q", text="label:N")
     )
     return _styled(
-        alt.LayerChart(layer=[line, label, whiskers, dots]),
+        alt.LayerChart(layer=[line, label, whiskers, dots, _row_labels(names, "measure", above=14)]),
         title=wording.change_chart_title(pair),
         subtitle=wording.change_chart_subtitle(pair),
         description=wording.change_description(pair),
-        height=60 * max(len(rows), 1),
+        height=66 * max(len(rows), 1),
     )
 
 
