@@ -137,11 +137,12 @@ def _audit_label(audit: GradedAudit) -> str:
 
 def _row_labels(labels: list[str], field: str, *, above: int) -> alt.Chart:
     """Names of rows, above them and from the left edge: beside them they would take a phone's width."""
-    return (
+    named: alt.Chart = (
         alt.Chart(alt.Data(values=[{field: label} for label in labels]))
         .mark_text(align="left", baseline="bottom", dy=-above, fontSize=15, color=_INK)
         .encode(x=alt.value(0), y=alt.Y(f"{field}:N").sort(labels), text=f"{field}:N")
     )
+    return named
 
 
 def changes(pair: Comparison, /) -> alt.LayerChart:
