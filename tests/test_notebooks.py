@@ -1,9 +1,14 @@
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat import NotebookNode
+
+from analysis import paths
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
 LOGIC = (
@@ -90,3 +95,45 @@ def test_the_force_report_has_exactly_one_parameters_cell() -> None:
     path = next(path for path in NOTEBOOKS if path.name.startswith("02_"))
     tagged = [cell for cell in read(path).cells if "parameters" in cell.metadata.get("tags", [])]
     assert len(tagged) == 1
+
+
+@pytest.mark.parametrize(
+    ("stored", "altered"),
+    [
+        # a figure in a table, and one in the words of a chart
+        ("<td headers=", "<td data-altered headers="),
+        ("28 inadequate (38%)", "27 inadequate (38%)"),
+    ],
+)
+def test_a_stored_result_that_no_longer_holds_fails_the_notebook(
+    tmp_path: Path, stored: str, altered: str
+) -> None:
+    source = next(path for path in NOTEBOOKS if path.name.startswith("02_")).read_text(encoding="utf-8")
+    assert stored in source
+    copy = tmp_path / "02_force_report.ipynb"
+    # everywhere, as the drawing that nbval leaves out has the description too
+    copy.write_text(source.replace(stored, altered), encoding="utf-8")
+    root = NOTEBOOKS[0].parents[1]
+    (tmp_path / "pytest.ini").touch()
+    config = root / "tests" / "nbval_sanitize.cfg"
+
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval",
+        "--nbval-sanitize-with",
+        str(config),
+        "-q",
+        str(copy),
+    ]
+    done = subprocess.run(
+        [*command, "-c", str(tmp_path / "pytest.ini"), "-p", "no:cacheprovider"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {paths.VARIABLE: str(root)},
+    )
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "1 failed" in done.stdout

@@ -3,7 +3,9 @@
 import contextlib
 import logging
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import papermill
 from jupyter_client.manager import AsyncKernelManager
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
-from traitlets import Unicode
+from traitlets import Unicode, default
 
 from analysis import paths
 
@@ -26,10 +28,30 @@ class RunError(Exception):
 
 
 class IpcKernelManager(AsyncKernelManager):
-    """Kernels that talk over IPC: no ports that parallel runs could fight over, nothing on the network."""
+    """Kernels that talk over IPC: no ports that parallel runs could fight over, nothing on the network.
+
+    Each kernel has its sockets in a folder of its own, which only its user may enter. By default
+    they would stand in the working directory under names that a second kernel takes too.
+    """
 
     # Windows has no IPC transport; loopback ports are what there is
     transport = Unicode("tcp" if sys.platform == "win32" else "ipc")
+    _sockets: str | None = None
+
+    @default("ip")
+    def _own_sockets(self) -> str:
+        if self.transport != "ipc":
+            return "127.0.0.1"
+        # short, as the path of a socket may have no more than about 100 letters
+        self._sockets = tempfile.mkdtemp(prefix="casegrade-")
+        return str(Path(self._sockets) / "kernel")
+
+    async def _async_cleanup_resources(self, restart: bool = False) -> None:
+        await super()._async_cleanup_resources(restart=restart)
+        if self._sockets is not None and not restart:
+            shutil.rmtree(self._sockets, ignore_errors=True)
+
+    cleanup_resources = _async_cleanup_resources
 
 
 def execute(
