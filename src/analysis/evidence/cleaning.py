@@ -11,6 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import dataframely as dy
@@ -33,8 +34,8 @@ INPUTS = (
     "forces.csv",
     declared.FILE,
 )
-# raised whenever the cleaned tables change for the same input, so that old ones are not read as new
-_FORMAT = 1
+
+_UNREADABLE = (pl.exceptions.PolarsError, dy.exc.ValidationError, dy.exc.SchemaError)
 
 
 class RejectedRowsWarning(UserWarning):
@@ -167,7 +168,7 @@ def write(evidence: Evidence, /, *, project: paths.Project) -> None:
         for name, table in evidence.tables.items():
             table.write_parquet(staging / f"{name}.parquet")
         manifest = {
-            "format": _FORMAT,
+            "rules": _rules_fingerprint(),
             "inputs": fingerprints(project.raw),
             "rows_read": dict(evidence.rows_read),
         }
@@ -213,13 +214,13 @@ def load(project: paths.Project, /) -> Evidence:
 def _stored(project: paths.Project) -> Evidence | None:
     try:
         manifest = json.loads((project.processed / MANIFEST).read_text(encoding="utf-8"))
-        if manifest.get("format") != _FORMAT or manifest.get("inputs") != fingerprints(project.raw):
+        if manifest["rules"] != _rules_fingerprint() or manifest["inputs"] != fingerprints(project.raw):
             return None
         tables = {
             name: schema.validate(pl.read_parquet(project.processed / f"{name}.parquet"))
             for name, schema in SCHEMAS.items()
         }
-    except (OSError, ValueError, pl.exceptions.PolarsError, dy.exc.ValidationError, dy.exc.SchemaError):
+    except (OSError, LookupError, TypeError, ValueError, *_UNREADABLE):
         # anything odd in a folder that can be rebuilt is answered by rebuilding
         return None
     return Evidence(**tables, rows_read=manifest["rows_read"])  # type: ignore[arg-type]
@@ -232,3 +233,11 @@ def fingerprints(raw: Path, /) -> dict[str, str]:
         for name in INPUTS
         if (raw / name).is_file()
     }
+
+
+@lru_cache(maxsize=1)
+def _rules_fingerprint() -> str:
+    """The SHA-256 of the code that cleans: tables made by other rules are not read as if made by these."""
+    here = Path(__file__).parent
+    sources = [*sorted(here.glob("*.py")), here.parent / "vocabulary.py"]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
