@@ -189,7 +189,7 @@ def test_both_audits_can_be_chosen() -> None:
     ("asked", "told"),
     [
         ({"baseline": "kent-2021-06-initial"}, "did you mean kent-2021-05-initial"),
-        ({"baseline": "kent-2022-05-review", "follow_up": "kent-2021-05-initial"}, "not earlier"),
+        ({"baseline": "kent-2022-05-review", "follow_up": "kent-2021-05-initial"}, "does not lie before"),
         ({"baseline": "kent-2022-05-review"}, "no later"),
         ({"follow_up": "kent-2021-05-initial"}, "no earlier"),
     ],
@@ -216,9 +216,9 @@ def test_a_review_alone_stands_as_follow_up() -> None:
     assert set(single.figures["period"]) == {"follow_up"}
 
 
-@pytest.mark.parametrize("confidence", [0, 1, -0.5, 95])
+@pytest.mark.parametrize("confidence", [0, 0.1, 1, -0.5, 95, float("nan")])
 def test_a_confidence_that_is_no_level_is_refused(confidence: float) -> None:
-    with pytest.raises(ValueError, match="between 0 and 1"):
+    with pytest.raises(ValueError, match=r"at least 0\.5 and below 1"):
         change.examine(frame(), force="kent", confidence=confidence)
 
 

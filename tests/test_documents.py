@@ -58,12 +58,17 @@ def test_the_headlines_of_the_readme_are_the_published_figures(audits: pl.DataFr
                 assert re.search(counts, readme), (force, measure, period)
 
 
-def test_the_counts_of_the_readme_are_the_present_ones(audits: pl.DataFrame, evidence: cleaning.Evidence) -> None:
+def test_the_counts_of_the_readme_are_the_present_ones(
+    audits: pl.DataFrame, evidence: cleaning.Evidence
+) -> None:
     readme = " ".join(read("README.md").split())
     examined = [change.examine(audits, force=force.slug) for force in vocabulary.forces()]
     n_single = sum(isinstance(one, change.SingleAudit) for one in examined)
     n_none = sum(isinstance(one, change.NoAudit) for one in examined)
     statements = evidence.statements
 
-    assert f"{statements.height} published statements by {statements['publisher'].n_unique()} publishers" in readme
+    assert (
+        f"{statements.height} published statements by {statements['publisher'].n_unique()} publishers"
+        in readme
+    )
     assert f"{n_single} of 43 (49%) have one audit only, {n_none} of 43 (40%) have none" in readme

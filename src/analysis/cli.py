@@ -125,7 +125,9 @@ def report(
     ] = None,
     baseline: Annotated[str | None, typer.Option(help="Inspection id of the earlier audit.")] = None,
     follow_up: Annotated[str | None, typer.Option(help="Inspection id of the later audit.")] = None,
-    confidence: Annotated[str | None, typer.Option(help="Level of all intervals, between 0 and 1.")] = None,
+    confidence: Annotated[
+        str | None, typer.Option(help="Level of all intervals, at least 0.5 and below 1.")
+    ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Reports to make at a time; by default one per processor.")
     ] = None,

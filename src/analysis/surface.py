@@ -71,13 +71,13 @@ def compare(
         baseline: inspection id of the earlier audit; by default the last full inspection that was
             followed up.
         follow_up: inspection id of the later audit; by default the next review or re-inspection.
-        confidence: level of all intervals, between 0 and 1.
+        confidence: level of all intervals, at least 0.5 and below 1.
 
     Raises:
         VocabularyError: if no force is called that; the message names near matches.
         NoComparisonError: if the force has no two audits to compare.
         SelectionError: if an audit asked for does not exist or is not in date order.
-        ValueError: if `confidence` is not between 0 and 1.
+        ValueError: if `confidence` is below 0.5 or not below 1.
     """
     slug = vocabulary.force(force).slug
     examined = change.examine(

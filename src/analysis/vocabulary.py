@@ -254,7 +254,7 @@ def forces(raw: Path | None = None, /) -> Forces:
 def _read_forces(path: Path, _changed: int, /) -> Forces:
     columns = ("slug", "ons_code", "short_name", "full_name", "ons_name", "aliases", "nation", "region")
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             if tuple(reader.fieldnames or ()) != columns:
                 raise VocabularyError(

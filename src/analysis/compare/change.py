@@ -126,10 +126,9 @@ def examine(
 
     Raises:
         SelectionError: if an audit asked for does not exist or is not in date order.
-        ValueError: if `confidence` is not between 0 and 1.
+        ValueError: if `confidence` is not a level of at least 0.5 and below 1.
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence is {confidence}, but must lie between 0 and 1, for example 0.95")
+    check_confidence(confidence)
     chosen = select(audits, force=force, baseline=baseline, follow_up=follow_up)
     if chosen.baseline and chosen.follow_up:
         return between(chosen.baseline, chosen.follow_up, confidence=confidence, others=chosen.others)
@@ -138,6 +137,18 @@ def examine(
         rows = shares.share_rows(chosen.only, period=period, confidence=confidence)
         return SingleAudit(force, chosen.only, confidence, shares.as_figures(rows), chosen.others)
     return NoAudit(force, confidence)
+
+
+def check_confidence(confidence: float, /) -> None:
+    """Refuse what is no level of confidence.
+
+    Raises:
+        ValueError: if `confidence` is below 0.5 or not below 1.
+    """
+    if not 0.5 <= confidence < 1:
+        raise ValueError(
+            f"confidence is {confidence}, but must be at least 0.5 and below 1, for example 0.95"
+        )
 
 
 def between(
@@ -378,7 +389,12 @@ def evidence_of(
         confidence: level of the intervals; the exact test is held to the same.
     """
     is_mixed = direction is Direction.MIXED
-    by_ordinal = ordinal is not None and ordinal.excludes(0.5) and not is_mixed
+    # on the scale of four grades the middle ones may outweigh a shift of the outer ones
+    agrees = ordinal is not None and (
+        (direction is Direction.BETTER and ordinal.value > 0.5)
+        or (direction is Direction.WORSE and ordinal.value < 0.5)
+    )
+    by_ordinal = ordinal is not None and ordinal.excludes(0.5) and agrees
     by_both = all(contrast.excludes(0) for contrast in contrasts)
     if not (by_ordinal or by_both):
         return Evidence.CANNOT_TELL

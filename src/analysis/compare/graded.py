@@ -100,10 +100,9 @@ def select(
 ) -> Selection:
     """Choose the audits of a force to compare, or the one to report alone.
 
-    Without a choice of the reader, the follow-up is the latest review or re-inspection of which
-    grades are known and that comes after a full inspection of which grades are known on the same
-    footing (overall, graded by inspectors, sums that add up); the baseline is the last such full
-    inspection before it.
+    Without a choice of the reader, only audits of all areas, graded by inspectors, with grades that
+    are known and add up, are looked at. The baseline is the last full inspection that was followed
+    up on the same scale; the follow-up is the next review or re-inspection after it.
 
     Args:
         audits: one row per audit (schema `Audit`).
@@ -130,9 +129,9 @@ def select(
         )
     if pair is not None:
         first, second = pair
-        if _date(first) >= _date(second):
+        if not _is_before(first, second):
             raise SelectionError(
-                f"{first.inspection_id} is not earlier than {second.inspection_id}: "
+                f"{first.inspection_id} does not lie before {second.inspection_id}: "
                 "exchange baseline and follow_up, or choose other audits."
             )
         rest = tuple(audit for audit in known if audit not in pair)
@@ -152,7 +151,7 @@ def _pair(
         (first, second)
         for first in firsts
         for second in seconds
-        if _date(first) < _date(second) and (baseline or follow_up or first.scale == second.scale)
+        if _is_before(first, second) and (baseline or follow_up or first.scale == second.scale)
     ]
     # the next follow-up after a full inspection is the one that answers it
     latest = max(pairs, key=lambda pair: _date(pair[0]), default=None)
@@ -167,6 +166,12 @@ def _is_main(audit: GradedAudit) -> bool:
 
 def _date(audit: GradedAudit) -> str:
     return audit.fieldwork or audit.published or ""
+
+
+def _is_before(first: GradedAudit, second: GradedAudit) -> bool:
+    # a bare year beside a month of that year leaves open which came first
+    length = min(len(_date(first)), len(_date(second)), len("2022-02"))
+    return _date(first)[:length] < _date(second)[:length]
 
 
 def _chosen(known: Sequence[GradedAudit], inspection_id: str, force: str) -> GradedAudit:
@@ -191,8 +196,8 @@ def _most_telling(known: Sequence[GradedAudit]) -> GradedAudit | None:
     def merit(audit: GradedAudit) -> tuple[bool, bool, bool, bool, bool, str]:
         return (
             audit.graded_by != "force",
-            audit.has_case_grades,
             audit.area == vocabulary.OVERALL,
+            audit.has_case_grades,
             audit.ordered_counts is not None,
             audit.role is not Role.NEITHER,
             _date(audit),

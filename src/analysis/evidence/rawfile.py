@@ -5,6 +5,7 @@ rows are broken and what to tell whoever mends them.
 """
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,8 @@ def read(path: Path, columns: Sequence[str], /) -> pl.DataFrame:
     """
     text = _text(path)
     try:
-        records = list(csv.reader(text.splitlines(keepends=True), strict=True))
+        # newline="" leaves line ends inside quotes alone; other separators of lines are just characters
+        records = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
         raise EvidenceError(
             [Fault(path.name, f"is not readable as CSV ({error})", "restore it from version control")]

@@ -150,14 +150,8 @@ def reconcile(
         contested, on=_KEY, how="left", validate="1:1"
     )
     completed = _complete(merged)
-    derived = [
-        pl.when(completed[name].is_not_null() & ~pl.col(f"is_stated_{name}").fill_null(False))
-        .then(pl.lit(name))
-        .alias(name)
-        for name in ("n_cases", *_GRADES)
-    ]
-    counted = completed.with_columns(
-        derived=pl.concat_list(derived).list.drop_nulls(), contested=pl.col("contested").fill_null([])
+    counted = completed.join(_derived(completed, ranked), on=_KEY, how="left", validate="1:1").with_columns(
+        pl.col("derived", "contested").fill_null([])
     )
     judged = _judged(statements, implied, counted)
     support = _support(judged)
@@ -199,6 +193,40 @@ def case_grades(audits: dy.DataFrame[Audit], /) -> dy.DataFrame[CaseGrade]:
     ]
     frame = pl.DataFrame(rows, schema=CaseGrade.create_empty().schema, orient="row")
     return CaseGrade.validate(frame)
+
+
+def look_alikes(audits: pl.DataFrame, /) -> pl.DataFrame:
+    """Audits that may be one audit under two dates: to be looked at, as nothing refuses them.
+
+    Two audits look alike if force, kind, area and who graded are the same, and their fieldwork lies
+    within 3 months or their reports were published in the same month. Quarterly updates are left out.
+
+    Args:
+        audits: one row per audit (schema `Audit`).
+
+    Returns:
+        One row per pair: `inspection_id`, `other_inspection_id`, `force`, `area`, `graded_by`; ordered by
+        the first two.
+    """
+    same = ["force", "kind", "area", "graded_by"]
+    month = pl.col("fieldwork").str.slice(0, 4).cast(pl.Int64) * 12 + pl.col("fieldwork").str.slice(
+        5, 2
+    ).cast(pl.Int64, strict=False)
+    dated = audits.filter((pl.col("kind") != "update") & pl.col("force").is_not_null()).select(
+        *same, "inspection_id", month.alias("month"), pl.col("published").str.slice(0, 7).alias("published")
+    )
+    is_close = (pl.col("month") - pl.col("other_month")).abs() <= 3
+    is_same_report = (pl.col("published") == pl.col("other_published")) & (
+        pl.col("published").str.len_chars() == 7
+    )
+    others = dated.rename({name: f"other_{name}" for name in ("inspection_id", "month", "published")})
+    return (
+        dated.join(others, on=same, how="inner")
+        .filter(pl.col("inspection_id") < pl.col("other_inspection_id"))
+        .filter(is_close.fill_null(False) | is_same_report.fill_null(False))
+        .select("inspection_id", "other_inspection_id", "force", "area", "graded_by")
+        .sort("inspection_id", "other_inspection_id")
+    )
 
 
 def _on_scale(grade: Grade) -> pl.Expr:
@@ -308,17 +336,9 @@ def _ranked_values(implied: pl.DataFrame, *, stated: pl.DataFrame) -> pl.DataFra
 def _winners(ranked: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     best = ranked.filter(pl.col("rank") == 0)
     decided = best.filter(pl.len().over(*_KEY, "count") == 1)
-    counts = decided.pivot("count", index=_KEY, values="value")
-    flags = decided.pivot("count", index=_KEY, values="is_stated")
-    present = [name for name in counts.columns if name in _COUNTS]
-    resolved = counts.join(
-        flags.rename({name: f"is_stated_{name}" for name in present}), on=_KEY, how="left", validate="1:1"
-    )
-    absent = [name for name in _COUNTS if name not in present]
-    resolved = resolved.with_columns(
-        *(pl.lit(None, dtype=pl.Int64).alias(name) for name in absent),
-        *(pl.lit(False).alias(f"is_stated_{name}") for name in absent),
-    )
+    resolved = decided.pivot("count", index=_KEY, values="value")
+    absent = [name for name in _COUNTS if name not in resolved.columns]
+    resolved = resolved.with_columns(pl.lit(None, dtype=pl.Int64).alias(name) for name in absent)
     contested = (
         ranked.group_by(*_KEY, "count")
         .len()
@@ -328,6 +348,19 @@ def _winners(ranked: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         .agg(pl.col("count").alias("contested"))
     )
     return resolved, contested
+
+
+def _derived(completed: pl.DataFrame, ranked: pl.DataFrame) -> pl.DataFrame:
+    """The counts of each audit that no page states as they are."""
+    stated = ranked.filter("is_stated").select(*_KEY, "count", "value")
+    return (
+        completed.select(*_KEY, "n_cases", *_GRADES)
+        .unpivot(index=_KEY, variable_name="count", value_name="value")
+        .drop_nulls("value")
+        .join(stated, on=[*_KEY, "count", "value"], how="anti", maintain_order="left")
+        .group_by(_KEY, maintain_order=True)
+        .agg(pl.col("count").alias("derived"))
+    )
 
 
 def _identity(statements: pl.DataFrame) -> pl.DataFrame:
@@ -391,11 +424,13 @@ def _judged(
 
 
 def _support(judged: pl.DataFrame) -> pl.DataFrame:
-    upheld = pl.col("source").filter(pl.col("is_upheld")).n_unique()
+    tells_grades = pl.any_horizontal(pl.col(name).is_not_null() for name in (*_GRADES, "n_below_good"))
+    upheld = pl.col("source").filter("is_upheld")
+    graded = pl.col("source").filter(pl.col("is_upheld") & tells_grades)
     return judged.group_by(_KEY).agg(
         pl.col("source").n_unique().cast(pl.Int64).alias("n_sources"),
-        upheld.cast(pl.Int64).alias("n_sources_agreeing"),
-        pl.col("is_kept_as_printed").any(),
+        upheld.n_unique().cast(pl.Int64).alias("n_sources_agreeing"),
+        graded.n_unique().cast(pl.Int64).alias("n_sources_of_grades"),
     )
 
 
@@ -428,6 +463,7 @@ def _notes(audits: pl.DataFrame, ranked: pl.DataFrame, judged: pl.DataFrame) -> 
             *_derived_sentences(audit),
             *_unknown_sentences(audit),
             *_sum_sentences(audit),
+            *_support_sentences(audit),
         ]
         notes.append(" ".join(sentences) or None)
     return notes
@@ -440,16 +476,22 @@ def _conflict_sentences(audit: dict[str, object], values: pl.DataFrame) -> list[
     for name in contested:
         rows = values.filter(pl.col("count") == name).to_dicts()
         noun = _NOUN[name]
-        told = [f"{row['value']} ({_backing(row)})" for row in rows]
-        if audit[name] is None:
-            sentences.append(
-                f"Sources disagree on {noun}: {' against '.join(told)}; none outranks, so it is unknown."
-            )
+        taken = [row for row in rows if row["value"] == audit[name]]
+        others = " and ".join(_told(row) for row in rows if row not in taken)
+        if taken:
+            sentences.append(f"Sources disagree on {noun}: {_told(taken[0])} was taken, {others} was not.")
+        elif audit[name] is None:
+            against = " against ".join(_told(row) for row in rows)
+            sentences.append(f"Sources disagree on {noun}: {against}; none outranks, so it is unknown.")
         else:
             sentences.append(
-                f"Sources disagree on {noun}: {told[0]} was taken, {' and '.join(told[1:])} was not."
+                f"Sources disagree on {noun}: {others}; {audit[name]} follows from the other counts."
             )
     return sentences
+
+
+def _told(row: dict[str, object]) -> str:
+    return f"{row['value']} ({_backing(row)})"
 
 
 def _backing(row: dict[str, object]) -> str:
@@ -492,3 +534,11 @@ def _sum_sentences(audit: dict[str, object]) -> list[str]:
     return [
         f"The grades add to {known}, not {audit['n_cases']}: kept as printed, and not used for a comparison."
     ]
+
+
+def _support_sentences(audit: dict[str, object]) -> list[str]:
+    n_agreeing, n_of_grades = int(str(audit["n_sources_agreeing"])), int(str(audit["n_sources_of_grades"]))
+    if not 0 < n_of_grades < n_agreeing:
+        return []
+    verb = "states" if n_of_grades == 1 else "state"
+    return [f"Only {n_of_grades} of the {n_agreeing} sources that agree {verb} any grade."]

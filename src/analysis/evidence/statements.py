@@ -273,6 +273,12 @@ def _rules() -> list[Rule]:
             )
             for name in _COUNTS
         ),
+        Rule(
+            None,
+            pl.all_horizontal(pl.col(name).is_null() for name in _COUNTS),
+            "states no count at all",
+            "add the counts that the page states, or remove the row",
+        ),
         Rule("cases", number["cases"] == 0, "is an audit of no cases", "leave it blank if it is not stated"),
         Rule(
             "cases",

@@ -4,6 +4,7 @@ import polars as pl
 
 from analysis import vocabulary
 from analysis.compare.graded import GradedAudit
+from analysis.evidence import reconcile
 from analysis.evidence.cleaning import Evidence
 from analysis.evidence.reconcile import RESOLUTIONS
 from analysis.present import tables, wording
@@ -153,6 +154,28 @@ def _audits(found: pl.DataFrame, *, name: str, caption: str) -> Table | Section:
             "graded": "Graded",
             "note": "What was decided",
         },
+    )
+
+
+def look_alikes(evidence: Evidence, /) -> Table | Section:
+    """Pairs of audits that may be one audit under two dates."""
+    found = reconcile.look_alikes(evidence.audits)
+    if found.is_empty():
+        return paragraphs(["No two audits look like one audit under two dates."])
+    rows = [
+        {
+            "whose": wording.force_name(row["force"]),
+            "first": row["inspection_id"],
+            "second": row["other_inspection_id"],
+            "area": row["area"],
+        }
+        for row in found.iter_rows(named=True)
+    ]
+    return tables.from_rows(
+        rows,
+        name="table-look-alikes",
+        caption="Audits that may be one audit under two dates",
+        columns={"whose": "Force", "first": "One", "second": "Other", "area": "Area"},
     )
 
 

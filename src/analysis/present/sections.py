@@ -283,7 +283,7 @@ def method(report: ForceReport, /) -> Section:
     confidence = wording.percent(report.examined.confidence, base=1)
     sentences = [
         "Counts are taken from published pages; where pages disagree, the inspectorate's own page is followed, then "
-        "official bodies, then the press.",
+        "official bodies, then the press. Pages that share wording count as one source.",
         f"Shares have {confidence} Wilson intervals; changes of shares have {confidence} Newcombe intervals.",
         "All grades together are compared by the chance that a case of the later audit has the better grade "
         "(Brunner and Munzel), counting ties as half.",

@@ -175,62 +175,55 @@ def _signed(change: float | None) -> str:
 
 
 def areas(audits: Sequence[GradedAudit], /, *, force: str) -> Table:
-    """Audits of single areas of child protection, as counts; one row per audit, in date order."""
-    rows = [
-        {
-            "area": audit.area[:1].upper() + audit.area[1:],
-            "audit": wording.audit_name(audit),
-            "n_cases": _known(audit.n_cases),
-            **{
-                f"n_{grade.column}": _known(audit.count(grade))
-                for grade in (Grade.INADEQUATE, Grade.REQUIRES_IMPROVEMENT, Grade.GOOD)
-            },
-            "n_below_good": _known(audit.n_below_good),
-        }
-        for audit in audits
-    ]
-    return from_rows(
-        rows,
+    """Audits of single areas of child protection, as counts; one row per audit, in the order given."""
+    return _audits(
+        audits,
         name="table-areas",
         caption=f"Audited cases by area of child protection, {wording.force_name(force)}",
-        columns={
-            "area": "Area",
-            "audit": "Audit",
-            "n_cases": "Cases",
-            "n_inadequate": "Inadequate",
-            "n_requires_improvement": "Requires improvement",
-            "n_good": "Good",
-            "n_below_good": "Below good",
-        },
+        first="area",
     )
 
 
 def other_audits(audits: Sequence[GradedAudit], /, *, force: str) -> Table:
-    """Further audits of a force that are not part of the comparison, with why; in date order."""
+    """Further audits of all areas that are not part of the comparison, with why; in the order given."""
+    return _audits(
+        audits,
+        name="table-other-audits",
+        caption=f"Other audits known, not part of this comparison, {wording.force_name(force)}",
+        first="audit",
+    )
+
+
+def _audits(audits: Sequence[GradedAudit], *, name: str, caption: str, first: str) -> Table:
+    grades = [grade for grade in Grade if any(grade in audit.counts for audit in audits)]
+    labels = {"area": "Area", "audit": "Audit"}
+    columns = {
+        first: labels[first],
+        **({} if first == "audit" else {"audit": labels["audit"]}),
+        "graded_by": "Graded",
+        "n_cases": "Cases",
+        **{f"n_{grade.column}": _capital(grade.value) for grade in grades},
+        "n_below_good": "Below good",
+        "note": "Note",
+    }
     rows = [
         {
+            "area": _capital(audit.area),
             "audit": _capital(wording.audit_name(audit)),
             "graded_by": vocabulary.GRADERS[audit.graded_by],
             "n_cases": _known(audit.n_cases),
-            "n_good": _known(audit.count(Grade.GOOD)),
-            "n_inadequate": _known(audit.count(Grade.INADEQUATE)),
+            **{f"n_{grade.column}": _known_grade(audit, grade) for grade in grades},
+            "n_below_good": _known(audit.n_below_good),
             "note": audit.note or "",
         }
         for audit in audits
     ]
-    return from_rows(
-        rows,
-        name="table-other-audits",
-        caption=f"Other audits known, not part of this comparison, {wording.force_name(force)}",
-        columns={
-            "audit": "Audit",
-            "graded_by": "Graded",
-            "n_cases": "Cases",
-            "n_good": "Good",
-            "n_inadequate": "Inadequate",
-            "note": "Note",
-        },
-    )
+    shown = [{key: row[key] for key in columns} for row in rows]
+    return from_rows(shown, name=name, caption=caption, columns=columns)
+
+
+def _known_grade(audit: GradedAudit, grade: Grade) -> str:
+    return _known(audit.count(grade)) if grade in audit.counts else "not used"
 
 
 def _known(count: int | None) -> str:

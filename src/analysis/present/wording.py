@@ -328,7 +328,7 @@ def interval_sentence(confidence: float, /) -> str:
 
 
 def detectable_sentence(pair: Comparison, /) -> str:
-    """The smallest changes that two audits of this size could have shown."""
+    """The smallest changes that a test of one share could have shown in two audits of this size."""
     n, m = pair.baseline.n_cases, pair.follow_up.n_cases
     told = []
     for grade, verb in ((Grade.GOOD, "rise"), (Grade.INADEQUATE, "fall")):
@@ -337,8 +337,11 @@ def detectable_sentence(pair: Comparison, /) -> str:
             size = points(figure(pair, measure, CHANGE)["value"])
             told.append(f"a {verb} of about {size} points in the share graded {grade.value}")
     if not told:
-        return "These audits are too small for any change to be likely to show."
-    return f"With {n} and {m} cases only large changes are likely to show: {' or '.join(told)}."
+        return "These audits are too small for a change of one share to be likely to show."
+    return (
+        f"Only large changes are likely to show in {n} and {m} cases. A test of one share alone would find "
+        f"{' or '.join(told)} 80% of the time. Smaller changes may be there and not show."
+    )
 
 
 def chart_title(examined: Comparison | SingleAudit, /) -> str:

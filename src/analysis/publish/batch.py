@@ -108,7 +108,7 @@ def publish_forces(
         with_quality: whether to make the page on data quality too.
 
     Returns:
-        One result per force, in the order of `forces`.
+        One result per force, in the order of `forces`; and one more if the page on data quality failed.
     """
     tasks = {force: (evidence, project, force, dict(values)) for force in forces}
     done: dict[str, Result] = {}
@@ -116,9 +116,13 @@ def publish_forces(
         done[result.force] = result
         on_result(result)
     if with_quality:
-        publish_quality(project)
+        try:
+            publish_quality(project)
+        except (runner.RunError, page.PageError) as error:
+            done[QUALITY_PAGE] = Result(QUALITY_PAGE, Outcome.FAILED, " ".join(str(error).split()))
+            on_result(done[QUALITY_PAGE])
     site.write_index(evidence, project, footer=footer(project))
-    return [done[force] for force in forces]
+    return [done[name] for name in (*forces, QUALITY_PAGE) if name in done]
 
 
 _Task = tuple[Evidence, paths.Project, str, dict[str, Any]]
@@ -169,6 +173,7 @@ def _publish_force(
                 force=force,
                 outcome=outcome,
                 headline=headline,
+                about=wording.compared(examined),
                 compared=_compared(examined),
                 parameters={"force": force, **values},
                 started=started,

@@ -14,6 +14,7 @@ import papermill
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from analysis import vocabulary
+from analysis.compare import change
 
 _TYPES: Mapping[str, type] = {"str": str, "float": float, "int": int, "bool": bool}
 _NOUNS: Mapping[str, str] = {
@@ -106,8 +107,9 @@ def checked(notebook: Path, given: Mapping[str, Any], /) -> dict[str, Any]:
             values["force"] = vocabulary.force(values["force"]).slug
         except vocabulary.VocabularyError as error:
             raise ParameterError(str(error)) from error
-    if "confidence" in values and not 0 < values["confidence"] < 1:
-        raise ParameterError(
-            f"The parameter confidence lies between 0 and 1, for example 0.95, but got {values['confidence']}."
-        )
+    if "confidence" in values:
+        try:
+            change.check_confidence(values["confidence"])
+        except ValueError as error:
+            raise ParameterError(f"The parameter {error}.") from error
     return values

@@ -44,7 +44,8 @@ class RunRecord(BaseModel):
         force: slug of the force.
         outcome: how it ended.
         headline: the report's headline; for a failed run, the error in one sentence.
-        compared: the inspection ids the report is about.
+        about: which audits the report is about, in words.
+        compared: their inspection ids.
         parameters: parameters given to the notebook; defaults are not repeated.
         started, finished: times in UTC.
         inputs: SHA-256 of each raw file and of the notebook, by name.
@@ -61,6 +62,7 @@ class RunRecord(BaseModel):
     force: str
     outcome: Outcome
     headline: str
+    about: str
     compared: tuple[str, ...]
     parameters: dict[str, Any]
     started: datetime

@@ -55,7 +55,7 @@ def _row(force: vocabulary.Force, evidence: Evidence, project: paths.Project) ->
         return Row(force, Outcome.FAILED, f"The last run failed: {failure.headline}", "", href, earlier)
     if done is None or href is None:
         return Row(force, NOT_RUN, "There are audits, but no report has been made of them.", "", None, None)
-    return Row(force, done.outcome, done.headline, wording.compared(examined), href, None)
+    return Row(force, done.outcome, done.headline, done.about, href, None)
 
 
 def _known(force: vocabulary.Force, evidence: Evidence) -> str | None:
