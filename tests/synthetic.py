@@ -28,7 +28,9 @@ def shipped() -> Evidence:
 
 def slugs(*kinds: type) -> list[str]:
     """The forces of which the shipped data allow one of these: a comparison, one audit, none."""
-    found = {force.slug: change.examine(shipped().audits, force=force.slug) for force in vocabulary.forces(RAW)}
+    found = {
+        force.slug: change.examine(shipped().audits, force=force.slug) for force in vocabulary.forces(RAW)
+    }
     return [slug for slug, examined in found.items() if isinstance(examined, kinds or object)]
 
 

@@ -16,25 +16,11 @@ from analysis.evidence.cleaning import Evidence
 from analysis.present import charts, wording
 from analysis.vocabulary import Grade
 
-WITH_AUDITS = synthetic.slugs(Comparison, SingleAudit)
-COMPARED = synthetic.slugs(Comparison)
 SVG = "{http://www.w3.org/2000/svg}"
 
 # Government Analysis Function, "Data visualisation: colours in charts"
 PALETTE = ("#12436D", "#28A197", "#801650", "#F46A25", "#3D3D3D", "#A285D1")
 PAPER, INK = "#FFFFFF", "#0B0C0C"
-
-
-@pytest.fixture(scope="session")
-def audited(evidence: Evidence) -> Callable[[str], Any]:
-    """The comparison or the one audit of a force."""
-    return cache(lambda slug: change.examine(evidence.audits, force=slug))
-
-
-@pytest.fixture(scope="session")
-def pictures_of(audited: Callable[[str], Any]) -> Callable[[str], list[charts.Picture]]:
-    """The pictures of a force, drawn once: drawing takes a quarter of a second."""
-    return cache(lambda slug: pictures(audited(slug)))
 
 
 def layers(chart: alt.LayerChart) -> list[dict[str, Any]]:
@@ -91,7 +77,7 @@ def drawn_colours(chart: alt.LayerChart) -> set[str]:
     return {found.upper() for found in re.findall(r"#[0-9A-Fa-f]{6}\b", str(chart.to_dict()))}
 
 
-EXAMPLES: dict[str, Comparison | SingleAudit] = {
+MADE_UP: dict[str, Comparison | SingleAudit] = {
     "both ranges on one side": synthetic.pair((5, 60, 5), (30, 10, 30)),
     "level": synthetic.pair((10, 20, 10), (20, 40, 20)),
     "a grade without cases": synthetic.pair((10, 0, 30), (0, 20, 20)),
@@ -109,34 +95,43 @@ EXAMPLES: dict[str, Comparison | SingleAudit] = {
     "one grade known": synthetic.single((30, None, None), n_cases=79),
     "no grade known": synthetic.single((None, None, None), n_cases=31),
 }
+# every rule below holds for the shipped audits and for made-up ones
+EXAMPLES: dict[str, Any] = MADE_UP | {
+    slug: change.examine(synthetic.shipped().audits, force=slug)
+    for slug in synthetic.slugs(Comparison, SingleAudit)
+}
+PAIRS = [name for name, one in EXAMPLES.items() if isinstance(one, Comparison)]
+
+
+@cache
+def pictures(name: str) -> list[charts.Picture]:
+    """The pictures of an example, drawn once: drawing takes a quarter of a second."""
+    made = [charts.picture(charts.before_after(EXAMPLES[name]), name="chart-grades")]
+    if name in PAIRS:
+        made.append(charts.picture(charts.changes(EXAMPLES[name]), name="chart-changes"))
+    return made
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_grades_chart_of_every_force_holds_nothing_that_it_does_not_show(
-    slug: str, evidence: Evidence
-) -> None:
-    for layer in layers(charts.before_after(audited(slug, evidence))):
+def test_grades_chart_of_every_force_holds_nothing_that_it_does_not_show(name: str) -> None:
+    for layer in layers(charts.before_after(EXAMPLES[name])):
         shown = set(fields_drawn(layer["encoding"]))
         for row in layer["data"]["values"]:
             assert set(row) <= shown
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_changes_chart_of_every_force_holds_nothing_that_it_does_not_show(
-    slug: str, evidence: Evidence
-) -> None:
-    for layer in layers(charts.changes(compared(slug, evidence))):
+def test_changes_chart_of_every_force_holds_nothing_that_it_does_not_show(name: str) -> None:
+    for layer in layers(charts.changes(EXAMPLES[name])):
         # a layer shares the rows of the layer it is drawn over
-        shown = {
-            field for one in layers(charts.changes(compared(slug, evidence))) for field in fields_drawn(one)
-        }
+        shown = {field for one in layers(charts.changes(EXAMPLES[name])) for field in fields_drawn(one)}
         for row in layer["data"]["values"]:
             assert set(row) <= shown
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_segments_of_every_force_are_the_shares_in_the_figures(slug: str, evidence: Evidence) -> None:
-    examined = audited(slug, evidence)
+def test_segments_of_every_force_are_the_shares_in_the_figures(name: str) -> None:
+    examined = EXAMPLES[name]
     drawn = bars(charts.before_after(examined))
     names = {measure_of(grade): grade.value for grade in Grade} | {
         "share_below_good": "below good, not told apart"
@@ -151,8 +146,8 @@ def test_segments_of_every_force_are_the_shares_in_the_figures(slug: str, eviden
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_full_bars_of_every_force_add_to_all_cases(slug: str, evidence: Evidence) -> None:
-    examined = audited(slug, evidence)
+def test_full_bars_of_every_force_add_to_all_cases(name: str) -> None:
+    examined = EXAMPLES[name]
     drawn = bars(charts.before_after(examined))
     for segments, period in zip(drawn.values(), wording.periods(examined), strict=True):
         audit = wording.audit_of(examined, period)
@@ -185,8 +180,8 @@ def test_grades_run_from_worst_to_best_and_the_earlier_audit_is_above(name: str)
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_order_is_explicit_in_every_layer_of_every_force(slug: str, evidence: Evidence) -> None:
-    examined = audited(slug, evidence)
+def test_order_is_explicit_in_every_layer_of_every_force(name: str) -> None:
+    examined = EXAMPLES[name]
     found = layers(charts.before_after(examined))
     if isinstance(examined, Comparison):
         found += [one for one in layers(charts.changes(examined)) if "y" in one["encoding"]]
@@ -199,10 +194,10 @@ def test_order_is_explicit_in_every_layer_of_every_force(slug: str, evidence: Ev
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_bars_of_every_force_start_at_0_and_end_at_100_percent(slug: str, evidence: Evidence) -> None:
-    layer = layer_of(charts.before_after(audited(slug, evidence)), "bar")
+def test_bars_of_every_force_start_at_0_and_end_at_100_percent(name: str) -> None:
+    layer = layer_of(charts.before_after(EXAMPLES[name]), "bar")
     assert layer["encoding"]["x"]["scale"]["domain"] == [0, 1]
-    svg = charts.picture(charts.before_after(audited(slug, evidence)), name="c").svg
+    svg = charts.picture(charts.before_after(EXAMPLES[name]), name="c").svg
     assert re.findall(r">(\d+%)</text>", svg) == ["0%", "50%", "100%"]
 
 
@@ -281,8 +276,8 @@ def assert_neighbours_can_be_told_apart(examined: Comparison | SingleAudit) -> N
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_neighbouring_segments_of_every_force_can_be_told_apart(slug: str, evidence: Evidence) -> None:
-    assert_neighbours_can_be_told_apart(audited(slug, evidence))
+def test_neighbouring_segments_of_every_force_can_be_told_apart(name: str) -> None:
+    assert_neighbours_can_be_told_apart(EXAMPLES[name])
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -291,8 +286,8 @@ def test_neighbouring_segments_of_made_up_audits_can_be_told_apart(name: str) ->
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_changes_of_every_force_are_those_in_the_figures(slug: str, evidence: Evidence) -> None:
-    pair = compared(slug, evidence)
+def test_changes_of_every_force_are_those_in_the_figures(name: str) -> None:
+    pair = EXAMPLES[name]
     drawn = layer_of(charts.changes(pair), "point")["data"]["values"]
     expected = []
     for grade in (Grade.INADEQUATE, Grade.GOOD):
@@ -303,10 +298,8 @@ def test_changes_of_every_force_are_those_in_the_figures(slug: str, evidence: Ev
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_changes_of_every_force_stand_beside_a_labelled_line_at_no_change(
-    slug: str, evidence: Evidence
-) -> None:
-    chart = charts.changes(compared(slug, evidence))
+def test_changes_of_every_force_stand_beside_a_labelled_line_at_no_change(name: str) -> None:
+    chart = charts.changes(EXAMPLES[name])
     lines = [
         one
         for one in layers(chart)
@@ -342,22 +335,13 @@ def test_whiskers_and_dots_show_the_interval_and_the_change() -> None:
     assert whiskers["mark"]["color"] in PALETTE
 
 
-def pictures(examined: Comparison | SingleAudit) -> list[charts.Picture]:
-    made = [charts.picture(charts.before_after(examined), name="chart-grades")]
-    if isinstance(examined, Comparison):
-        made.append(charts.picture(charts.changes(examined), name="chart-changes"))
-    return made
-
-
 def figure_of(picture: charts.Picture) -> Any:
     return html.fragment_fromstring(picture._repr_html_())
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_picture_of_every_force_is_one_image_with_a_name_and_a_description(
-    slug: str, evidence: Evidence
-) -> None:
-    for picture in pictures(audited(slug, evidence)):
+def test_picture_of_every_force_is_one_image_with_a_name_and_a_description(name: str) -> None:
+    for picture in pictures(name):
         drawing = etree.fromstring(picture.svg)
         assert drawing.get("role") == "img"
         named = drawing.get("aria-labelledby").split()
@@ -370,8 +354,8 @@ def test_picture_of_every_force_is_one_image_with_a_name_and_a_description(
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_picture_of_every_force_runs_nothing_and_loads_nothing(slug: str, evidence: Evidence) -> None:
-    for picture in pictures(audited(slug, evidence)):
+def test_picture_of_every_force_runs_nothing_and_loads_nothing(name: str) -> None:
+    for picture in pictures(name):
         drawing = etree.fromstring(picture.svg)
         assert {etree.QName(one).localname for one in drawing.iter()} <= {
             "svg", "title", "desc", "g", "path", "rect", "line", "text", "tspan", "defs", "clipPath",
@@ -384,8 +368,8 @@ def test_picture_of_every_force_runs_nothing_and_loads_nothing(slug: str, eviden
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_description_of_every_force_tells_every_count_that_is_drawn(slug: str, evidence: Evidence) -> None:
-    examined = audited(slug, evidence)
+def test_description_of_every_force_tells_every_count_that_is_drawn(name: str) -> None:
+    examined = EXAMPLES[name]
     description = charts.picture(charts.before_after(examined), name="c").description
     for segments in bars(charts.before_after(examined)).values():
         for one in segments:
@@ -398,8 +382,8 @@ def test_description_of_every_force_tells_every_count_that_is_drawn(slug: str, e
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_description_of_every_force_tells_every_change_and_range(slug: str, evidence: Evidence) -> None:
-    pair = compared(slug, evidence)
+def test_description_of_every_force_tells_every_change_and_range(name: str) -> None:
+    pair = EXAMPLES[name]
     description = charts.picture(charts.changes(pair), name="c").description
     for grade in (Grade.INADEQUATE, Grade.GOOD):
         row = wording.figure(pair, measure_of(grade), CHANGE)
@@ -414,8 +398,8 @@ def test_description_of_every_force_tells_every_change_and_range(slug: str, evid
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_picture_as_plain_text_is_its_title_and_description(slug: str, evidence: Evidence) -> None:
-    for picture in pictures(audited(slug, evidence)):
+def test_picture_as_plain_text_is_its_title_and_description(name: str) -> None:
+    for picture in pictures(name):
         words = repr(picture)
         assert words.endswith(picture.description)
         assert picture.title in words
@@ -424,8 +408,8 @@ def test_picture_as_plain_text_is_its_title_and_description(slug: str, evidence:
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_title_stands_outside_the_drawing_as_text(slug: str, evidence: Evidence) -> None:
-    for picture in pictures(audited(slug, evidence)):
+def test_title_stands_outside_the_drawing_as_text(name: str) -> None:
+    for picture in pictures(name):
         figure = figure_of(picture)
         caption = "".join(figure.find("figcaption").itertext())
         assert picture.title in caption
@@ -500,8 +484,8 @@ def test_picture_fits_a_phone_and_scales() -> None:
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_no_drawing_of_any_force_says_none_or_nan(slug: str, evidence: Evidence) -> None:
-    for picture in pictures(audited(slug, evidence)):
+def test_no_drawing_of_any_force_says_none_or_nan(name: str) -> None:
+    for picture in pictures(name):
         assert not re.search(r"\bNone\b|\bnan\b|\bNaN\b|\bundefined\b|\bnull\b", picture._repr_html_())
 
 
