@@ -10,11 +10,13 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "analysis"
 # package's modules are listed in the order in which they may use each other.
 FLOORS = (
     "paths",
+    "storage",
     "vocabulary",
     "evidence.faults",
     "evidence.rawfile",
     "evidence.dates",
     "evidence.sources",
+    "evidence.dictionary",
     "evidence.corrections",
     "evidence.statements",
     "evidence.reconcile",

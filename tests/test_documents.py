@@ -10,7 +10,7 @@ from analysis import vocabulary
 from analysis.cli import app
 from analysis.compare import change
 from analysis.compare.shares import Figure
-from analysis.evidence import cleaning, sources
+from analysis.evidence import cleaning, dictionary
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -21,7 +21,7 @@ def read(name: str) -> str:
 
 
 def test_the_data_dictionary_is_current() -> None:
-    current = sources.dictionary(ROOT / "data" / "raw", [*cleaning.SCHEMAS.values(), Figure])
+    current = dictionary.page(ROOT / "data" / "raw", [*cleaning.SCHEMAS.values(), Figure])
     assert read("docs/data-dictionary.md") == current, "run `make dictionary` and review what changed"
 
 

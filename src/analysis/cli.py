@@ -228,10 +228,11 @@ def notebooks() -> None:
 def dictionary() -> None:
     """Write docs/data-dictionary.md from datapackage.json and the schemas of the tables."""
     from analysis.compare.shares import Figure
-    from analysis.evidence import cleaning, sources
+    from analysis.evidence import cleaning
+    from analysis.evidence import dictionary as described
 
     with _plainly():
         project = paths.project()
-        text = sources.dictionary(project.raw, [*cleaning.SCHEMAS.values(), Figure])
+        text = described.page(project.raw, [*cleaning.SCHEMAS.values(), Figure])
         (project.docs / "data-dictionary.md").write_text(text, encoding="utf-8")
         _out.print("docs/data-dictionary.md")

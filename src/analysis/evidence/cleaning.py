@@ -6,8 +6,6 @@ never sees half of them, and a run that fails leaves the earlier ones as they we
 
 import hashlib
 import json
-import shutil
-import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from pathlib import Path
 import dataframely as dy
 import polars as pl
 
-from analysis import paths, vocabulary
+from analysis import paths, storage, vocabulary
 from analysis.evidence import corrections as declared
 from analysis.evidence import narrative, reconcile, statements
 from analysis.evidence.corrections import AppliedCorrection
@@ -162,9 +160,7 @@ def clean(raw: Path, /) -> Evidence:
 def write(evidence: Evidence, /, *, project: paths.Project) -> None:
     """Write the tables as Parquet into `data/processed`, all together, replacing earlier ones."""
     processed = project.processed
-    processed.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".processed-", dir=processed.parent))
-    try:
+    with storage.staging_folder(processed.parent, "processed") as staging:
         for name, table in evidence.tables.items():
             table.write_parquet(staging / f"{name}.parquet")
         manifest = {
@@ -173,20 +169,7 @@ def write(evidence: Evidence, /, *, project: paths.Project) -> None:
             "rows_read": dict(evidence.rows_read),
         }
         (staging / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-        staging.chmod(0o755)
-        _switch(staging, processed)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _switch(new: Path, old: Path) -> None:
-    if old.exists():
-        retired = new.with_name(new.name + "-old")
-        old.rename(retired)
-        new.rename(old)
-        shutil.rmtree(retired)
-    else:
-        new.rename(old)
+        storage.switch(staging, processed)
 
 
 def load(project: paths.Project, /) -> Evidence:

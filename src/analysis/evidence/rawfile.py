@@ -5,7 +5,9 @@ rows are broken and what to tell whoever mends them.
 """
 
 import csv
+import difflib
 import io
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,9 @@ import dataframely as dy
 import polars as pl
 
 from analysis.evidence.faults import EvidenceError, Fault, Reject
+
+_RESTORE = "restore the file from version control"
+_SAVE_AS_UTF_8 = 'save the file in UTF-8 (in a spreadsheet: "CSV UTF-8")'
 
 
 def read(path: Path, columns: Sequence[str], /) -> pl.DataFrame:
@@ -27,24 +32,16 @@ def read(path: Path, columns: Sequence[str], /) -> pl.DataFrame:
         EvidenceError: if the file is missing, empty, not UTF-8, not CSV, has a missing, extra
             or misplaced column, or a record with too few or too many values.
     """
-    text = _text(path)
-    try:
-        # newline="" leaves line ends inside quotes alone; other separators of lines are just characters
-        records = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except csv.Error as error:
-        raise EvidenceError(
-            [Fault(path.name, f"is not readable as CSV ({error})", "restore it from version control")]
-        ) from error
-    header, body = tuple(records[0]), records[1:]
-    faults = _header_faults(path.name, header, columns)
+    header, *body = records(path)
+    faults, _ = header_faults(path.name, header, columns)
     if not faults and not any(body):
-        faults = [Fault(path.name, "has a header and no rows", "restore it from version control")]
+        faults = [Fault(path.name, "the file has a header and no rows", _RESTORE)]
     if not faults:
         faults = [
             Fault(
                 path.name,
-                f"has {len(record)} values where the header names {len(columns)} columns",
-                "add or remove commas, and put quotes around a value that contains a comma",
+                f"the row has {len(record)} cells, but the header has {len(columns)}",
+                "give every column a cell, and put a cell that contains a comma in quotes",
                 row=number,
             )
             for number, record in enumerate(body, start=2)
@@ -58,61 +55,102 @@ def read(path: Path, columns: Sequence[str], /) -> pl.DataFrame:
     return frame.with_columns(pl.col(columns).replace("", None))
 
 
-def _text(path: Path) -> str:
+def content(path: Path, /) -> bytes:
+    """The bytes of a raw file.
+
+    Raises:
+        EvidenceError: if it is missing, cannot be read, or is empty.
+    """
     try:
-        content = path.read_bytes()
+        found = path.read_bytes()
     except FileNotFoundError as error:
-        raise EvidenceError(
-            [Fault(path.name, "is missing from data/raw", "restore it from version control")]
-        ) from error
-    if not content.strip():
-        raise EvidenceError([Fault(path.name, "is empty", "restore it from version control")])
+        raise EvidenceError([Fault(path.name, "the file is missing from data/raw", _RESTORE)]) from error
+    except OSError as error:
+        fault = Fault(path.name, f"the file cannot be read ({error.strerror})", "make it readable to you")
+        raise EvidenceError([fault]) from error
+    if not found.strip():
+        raise EvidenceError([Fault(path.name, "the file is empty", _RESTORE)])
+    return found
+
+
+def records(path: Path, /) -> list[list[str]]:
+    """The records of a raw CSV, header first and blank ones included, so that n is the nth of a spreadsheet.
+
+    Raises:
+        EvidenceError: if the file is missing, empty, not UTF-8 or not CSV.
+    """
+    file, raw = path.name, content(path)
     try:
-        # a spreadsheet may have put a byte-order mark in front; it is no part of the header
-        return content.decode("utf-8-sig")
+        # a spreadsheet may have put a byte order mark in front; it is no part of the header
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        shown = content[error.start : error.start + 1].hex()
-        raise EvidenceError(
-            [
-                Fault(
-                    path.name,
-                    f"is not UTF-8 text (byte 0x{shown})",
-                    'save the file as "CSV UTF-8"',
-                    row=line,
-                )
-            ]
-        ) from error
-
-
-def _header_faults(file: str, header: Sequence[str], columns: Sequence[str]) -> list[Fault]:
-    faults = [
-        Fault(
+        row = raw.count(b"\n", 0, error.start) + 1
+        reason = f"the file is not UTF-8 text (byte {raw[error.start]:#04x} in line {row})"
+        raise EvidenceError([Fault(file, reason, _SAVE_AS_UTF_8, row=row)]) from error
+    if not text.strip():
+        raise EvidenceError([Fault(file, "the file is empty", _RESTORE)])
+    if "\0" in text:
+        reason = "the file holds NUL characters, as text in UTF-16 does"
+        raise EvidenceError([Fault(file, reason, _SAVE_AS_UTF_8)])
+    # Strict, because a quote that is never closed would swallow the rest of the file in one cell.
+    # newline="" leaves line ends inside quotes alone; other separators of lines are just characters.
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    read: list[list[str]] = []
+    try:
+        for cells in reader:
+            read.append(cells)
+    except csv.Error as error:
+        fault = Fault(
             file,
-            "the column is missing",
-            "add it back, with blanks where nothing is stated",
-            row=1,
-            column=name,
+            f"the row cannot be read as CSV ({error})",
+            'close every quote, and write a quote inside a quoted cell as ""',
+            row=len(read) + 1,
         )
-        for name in columns
+        raise EvidenceError([fault]) from error
+    return read
+
+
+def header_faults(file: str, header: Sequence[str], names: Sequence[str], /) -> tuple[list[Fault], bool]:
+    """Compare the header with the record; the second value is whether the columns can be told apart."""
+    in_order = f"the columns of the record are, in order: {', '.join(names)}"
+    if not any(label.strip() for label in header):
+        return [Fault(file, "the first row is blank, but it must be the header", in_order, row=1)], False
+    twice = [label for label, times in Counter(header).items() if times > 1]
+    if twice:
+        named, nameless = "the column is there more than once", "more than one column has no name"
+        return [
+            Fault(file, named if label else nameless, in_order, row=1, column=label or None)
+            for label in twice
+        ], False
+    faults = []
+    for number, label in enumerate(header, start=1):
+        if label not in names:
+            alike = near(label, [name for name in names if name not in header])
+            faults.append(
+                Fault(
+                    file,
+                    "datapackage.json describes no such column" if label else f"column {number} has no name",
+                    f'rename it to "{alike}"'
+                    if alike
+                    else "remove the column, or describe it in datapackage.json",
+                    row=1,
+                    column=label or None,
+                )
+            )
+    faults += [
+        Fault(file, "the column is missing", f"restore it: {in_order}", row=1, column=name)
+        for name in names
         if name not in header
     ]
-    faults += [
-        Fault(
-            file,
-            "the column is not one that datapackage.json describes",
-            "remove it, or describe it there and read it in the code",
-            row=1,
-            column=name,
-        )
-        for name in header
-        if name not in columns
-    ]
-    if not faults and tuple(header) != tuple(columns):
-        faults.append(
-            Fault(file, "the columns are in another order", f"order them as {', '.join(columns)}", row=1)
-        )
-    return faults
+    if not faults and list(header) != list(names):
+        faults.append(Fault(file, "the columns are in another order", f"reorder them: {in_order}", row=1))
+    return faults, True
+
+
+def near(word: str, known: Iterable[str]) -> str | None:
+    """The known word most like `word`; null if none is."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return close[0] if close else None
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,21 @@
 """Provenance: what each raw file is, whose it is, and whether it is still the file that was recorded.
 
 `data/raw/datapackage.json` (Frictionless Data Package, version 2) is the one record of this. The
-module reads it, checks the files against it, renews its checksums and prints it for people.
+module reads it, checks the files against it and renews its checksums.
 """
 
-import csv
-import difflib
 import hashlib
-import inspect
-import io
 import json
-import os
 import re
-import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import dataframely as dy
-import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from analysis import storage
+from analysis.evidence import rawfile
 from analysis.evidence.faults import EvidenceError, Fault
 
 PACKAGE = "datapackage.json"
@@ -253,11 +247,10 @@ def record(raw: Path, /) -> tuple[str, ...]:
     contents: list[bytes] = []
     faults: list[Fault] = []
     for resource in package.resources:
-        content = _content(raw / resource.path)
-        if isinstance(content, Fault):
-            faults.append(content)
-        else:
-            contents.append(content)
+        try:
+            contents.append(rawfile.content(raw / resource.path))
+        except EvidenceError as error:
+            faults += error.faults
     if faults:
         raise EvidenceError(faults)
     described = _read_json(raw)
@@ -268,7 +261,13 @@ def record(raw: Path, /) -> tuple[str, ...]:
             entry.update(found)
             changed.append(entry["path"])
     if changed:
-        _replace(raw / PACKAGE, json.dumps(described, indent=2, ensure_ascii=False) + "\n")
+        try:
+            storage.write_text(raw / PACKAGE, json.dumps(described, indent=2, ensure_ascii=False) + "\n")
+        except OSError as error:
+            fault = Fault(
+                PACKAGE, f"the file cannot be written ({error.strerror})", "make it writable to you"
+            )
+            raise EvidenceError([fault]) from error
     return tuple(changed)
 
 
@@ -284,55 +283,19 @@ def citation(resource: Resource, /) -> str:
     return " ".join(" ".join(parts).split())
 
 
-def dictionary(raw: Path, schemas: Sequence[type[dy.Schema]], /) -> str:
-    """Describe every raw file and every processed table, as the text of `docs/data-dictionary.md`.
-
-    Args:
-        raw: the folder that holds `datapackage.json`.
-        schemas: the schemas of the processed tables. A column's meaning and unit are its
-            `description` and its `metadata["unit"]`; `metadata["description"]` is used where the
-            former is absent.
-
-    Returns:
-        Markdown, ending in a newline: raw files in the order of the record, then the processed
-        tables in the order given. The same input gives the same text.
-
-    Raises:
-        EvidenceError: if the record cannot be read.
-    """
-    package = datapackage(raw)
-    lines = [
-        "# Data dictionary",
-        "",
-        "`casegrade dictionary` writes this page from `data/raw/datapackage.json` and from the schemas "
-        "in the code. Change those, not the page.",
-        "",
-        "A blank count means not stated, never zero.",
-        "",
-        "## Raw files",
-        "",
-        package.description,
-    ]
-    for resource in package.resources:
-        lines += ["", *_raw_section(resource)]
-    if schemas:
-        lines += ["", "## Processed tables", "", "Rebuilt by `casegrade clean` and never edited."]
-    for schema in schemas:
-        lines += ["", *_processed_section(schema)]
-    return "\n".join(lines) + "\n"
-
-
 def _file_faults(raw: Path, resource: Resource) -> list[Fault]:
-    content = _content(raw / resource.path)
-    if isinstance(content, Fault):
-        return [content]
-    if not content.strip():
-        return [Fault(resource.path, "the file is empty", _RESTORE)]
+    try:
+        content = rawfile.content(raw / resource.path)
+    except EvidenceError as error:
+        return list(error.faults)
     faults = _change(resource, content)
-    rows = _rows(resource.path, content)
-    if isinstance(rows, Fault):
-        return [*faults, rows]
-    header_faults, is_usable = _header_faults(resource, rows[0])
+    try:
+        rows = rawfile.records(raw / resource.path)
+    except EvidenceError as error:
+        return [*faults, *error.faults]
+    header_faults, is_usable = rawfile.header_faults(
+        resource.path, rows[0], [column.name for column in resource.fields]
+    )
     faults += header_faults
     if is_usable:
         faults += _row_faults(resource, rows)
@@ -354,72 +317,6 @@ def _change(resource: Resource, content: bytes) -> list[Fault]:
     if resource.bytes == len(content):
         size = f"as many bytes as recorded, {resource.bytes:,}, but another checksum"
     return [Fault(resource.path, f"the file has changed since it was recorded ({size})", _RERECORD)]
-
-
-def _rows(file: str, content: bytes) -> list[list[str]] | Fault:
-    """Read the rows, header first and blank ones included, so that row n is the nth of a spreadsheet."""
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        row = content.count(b"\n", 0, error.start) + 1
-        reason = f"the file is not UTF-8 text (byte {content[error.start]:#04x} in line {row})"
-        return Fault(file, reason, _SAVE_AS_UTF_8)
-    # Readers differ in what they make of both: some take a mark for a part of the first column's name.
-    if text.startswith("\ufeff"):
-        return Fault(file, "the file starts with a byte order mark", _SAVE_AS_UTF_8, row=1)
-    if "\0" in text:
-        return Fault(file, "the file holds NUL characters, as text in UTF-16 does", _SAVE_AS_UTF_8)
-    # Strict, because a quote that is never closed would swallow the rest of the file in one cell.
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows: list[list[str]] = []
-    try:
-        for cells in reader:
-            rows.append(cells)
-    except csv.Error as error:
-        return Fault(
-            file,
-            f"the row cannot be read as CSV ({error})",
-            'close every quote, and write a quote inside a quoted cell as ""',
-            row=len(rows) + 1,
-        )
-    return rows
-
-
-def _header_faults(resource: Resource, header: Sequence[str]) -> tuple[list[Fault], bool]:
-    """Compare the header with the record; the second value is whether the columns can be told apart."""
-    file = resource.path
-    names = [column.name for column in resource.fields]
-    in_order = f"the columns of the record are, in order: {', '.join(names)}"
-    if not any(label.strip() for label in header):
-        return [Fault(file, "the first row is blank, but it must be the header", in_order, row=1)], False
-    twice = [label for label, times in Counter(header).items() if times > 1]
-    if twice:
-        named, nameless = "the column is there more than once", "more than one column has no name"
-        return [
-            Fault(file, named if label else nameless, in_order, row=1, column=label or None)
-            for label in twice
-        ], False
-    faults = []
-    for number, label in enumerate(header, start=1):
-        if label not in names:
-            near = _near(label, [name for name in names if name not in header])
-            faults.append(
-                Fault(
-                    file,
-                    f"{PACKAGE} describes no such column" if label else f"column {number} has no name",
-                    f'rename it to "{near}"' if near else f"remove the column, or describe it in {PACKAGE}",
-                    row=1,
-                    column=label or None,
-                )
-            )
-    faults += [
-        Fault(file, "the column is missing", f"restore it: {in_order}", row=1, column=name)
-        for name in names
-        if name not in header
-    ]
-    if not faults and list(header) != names:
-        faults.append(Fault(file, "the columns are in another order", f"reorder them: {in_order}", row=1))
-    return faults, True
 
 
 def _row_faults(resource: Resource, rows: Sequence[Sequence[str]]) -> list[Fault]:
@@ -523,7 +420,7 @@ def _explained(column: Column, value: str, kind: str, note: str) -> tuple[str, s
         case "pattern":
             return f"the cell must be {column.form}", correct
         case "enum":
-            near = _near(value, column.allowed)
+            near = rawfile.near(value, column.allowed)
             remedy = f'write "{near}"' if near else f"write one of: {', '.join(column.allowed)}"
             return "the value is not in the closed list of this column", remedy
         case "unique-error":
@@ -550,22 +447,8 @@ def _row_named_in(note: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _near(word: str, known: Iterable[str]) -> str | None:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return close[0] if close else None
-
-
 def _and(words: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-
-
-def _content(path: Path) -> bytes | Fault:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return Fault(path.name, f"the file is missing, but {PACKAGE} describes it", _RESTORE)
-    except OSError as error:
-        return Fault(path.name, f"the file cannot be read ({error.strerror})", "make it readable to you")
 
 
 def _hash(content: bytes) -> str:
@@ -583,25 +466,6 @@ def _read_json(raw: Path) -> Any:
         raise EvidenceError([fault]) from error
     except (ValueError, RecursionError) as error:  # not UTF-8, or not JSON
         fault = Fault(PACKAGE, f"the file is not JSON in UTF-8 ({error})", f"mend it, or {_RESTORE}")
-        raise EvidenceError([fault]) from error
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary: str | None = None
-    try:
-        # In the same folder, because only there is replacing a file one step.
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes a file for its owner only; the record stays as readable as it was
-        Path(temporary).chmod(path.stat().st_mode & 0o777)
-        Path(temporary).replace(path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        fault = Fault(path.name, f"the file cannot be written ({error.strerror})", "make it writable to you")
         raise EvidenceError([fault]) from error
 
 
@@ -632,122 +496,3 @@ def _place(described: Any, location: Sequence[int | str]) -> str:
 def _message(message: str) -> str:
     message = message.removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
-
-
-def _raw_section(resource: Resource) -> Iterator[str]:
-    yield f"### {resource.title} (`{resource.path}`)"
-    yield ""
-    yield resource.description
-    yield ""
-    yield from (f"- Source: [{source.title}]({source.path})" for source in resource.sources)
-    yield from (f"- Licence: [{licence.title}]({licence.path})" for licence in resource.licences)
-    if resource.rights:
-        yield f"- Rights: {resource.rights}"
-    if resource.table.primary_key:
-        yield f"- A row is identified by: {_code(resource.table.primary_key)}"
-    yield ""
-    yield from _markdown_table(
-        ("Column", "Type", "Unit", "Allowed values", "Meaning"),
-        (
-            (
-                f"`{column.name}`",
-                column.type,
-                column.unit or "",
-                _allowed_in_raw(column),
-                column.description,
-            )
-            for column in resource.fields
-        ),
-    )
-
-
-def _allowed_in_raw(column: Column) -> str:
-    rule = column.constraints
-    parts = [_code(column.allowed)] if column.allowed else []
-    if rule.pattern is not None:
-        parts.append(column.form or "")
-    parts += _bounds(rule.minimum, rule.maximum)
-    if rule.unique:
-        parts.append("unique")
-    parts.append("never blank" if rule.required else "may be blank")
-    return "; ".join(parts)
-
-
-def _processed_section(schema: type[dy.Schema]) -> Iterator[str]:
-    yield f"### {schema.__name__}"
-    # inspect.getdoc would give a schema without a docstring that of dataframely
-    if schema.__doc__:
-        yield ""
-        yield inspect.cleandoc(schema.__doc__)
-    if key := schema.primary_key():
-        yield ""
-        yield f"- A row is identified by: {_code(key)}"
-    yield ""
-    yield from _markdown_table(
-        ("Column", "Type", "Unit", "Allowed values", "Meaning"),
-        (
-            (
-                f"`{name}`",
-                "Enum" if isinstance(column, dy.Enum) else str(column.dtype),
-                str((column.metadata or {}).get("unit", "")),
-                _allowed_in_processed(name, column),
-                column.description or str((column.metadata or {}).get("description", "")),
-            )
-            for name, column in schema.columns().items()
-        ),
-    )
-    rules = _rules(schema)
-    if rules:
-        yield ""
-        yield "Every row satisfies:"
-        yield ""
-        yield from (f"- `{name}`{f': {meaning}' if meaning else ''}" for name, meaning in rules.items())
-
-
-def _allowed_in_processed(name: str, column: dy.Column) -> str:
-    parts = [_code(column.categories)] if isinstance(column, dy.Enum) else []
-    if (values := getattr(column, "is_in", None)) is not None:
-        parts.append(_code(str(value) for value in values))
-    parts += _bounds(getattr(column, "min", None), getattr(column, "max", None))
-    if (above := getattr(column, "min_exclusive", None)) is not None:
-        parts.append(f"more than {above}")
-    if (below := getattr(column, "max_exclusive", None)) is not None:
-        parts.append(f"less than {below}")
-    if (pattern := getattr(column, "regex", None)) is not None:
-        parts.append(f"matches `{pattern}`")
-    checks = [rule for rule in column.validation_rules(pl.col(name)) if rule.startswith("check")]
-    parts += [rule.removeprefix("check__").replace("_", " ") for rule in checks if rule != "check"]
-    if column.unique:
-        parts.append("unique")
-    parts.append("may be null" if column.nullable else "never null")
-    return "; ".join(parts)
-
-
-def _bounds(least: Any, most: Any) -> list[str]:
-    if least is not None and most is not None:
-        return [f"{least} to {most}"]
-    return [f"{least} or more"] if least is not None else [f"{most} or less"] if most is not None else []
-
-
-def _rules(schema: type[dy.Schema]) -> Mapping[str, str]:
-    """The rules about whole rows, inherited ones first, each with its docstring or an empty text."""
-    found: dict[str, str] = {}
-    for part in reversed(schema.__mro__):
-        for name, member in vars(part).items():
-            # dataframely keeps no public list of them: @dy.rule() leaves an object with the function
-            if (function := getattr(member, "validation_fn", None)) is not None:
-                found[name] = " ".join((inspect.getdoc(function) or "").split())
-    return found
-
-
-def _code(words: Iterable[str]) -> str:
-    return ", ".join(f"`{word}`" for word in words)
-
-
-def _markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(header)} |"
-    yield f"|{'---|' * len(header)}"
-    for cells in rows:
-        # a bar or a line break would end the cell
-        shown = (" ".join(cell.split()).replace("|", "\\|") for cell in cells)
-        yield f"| {' | '.join(shown)} |"

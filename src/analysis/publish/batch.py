@@ -1,8 +1,6 @@
 """Reports for one force or all: checked, run, rendered, each switched in whole; a failure stops no other."""
 
 import multiprocessing
-import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -10,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis import paths, vocabulary
+from analysis import paths, storage, vocabulary
 from analysis.compare import change
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
 from analysis.compare.graded import SelectionError
@@ -151,51 +149,56 @@ def _publish_force(
     examined = _examine(evidence, force, values)
     if isinstance(examined, NoAudit):
         return Result(force, Outcome.NO_AUDITS, wording.headline(examined))
-    project.reports.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{force}-", dir=project.reports))
-    staging.chmod(0o755)
+    with storage.staging_folder(project.reports, force) as staging:
+        return _publish_into(staging, examined, project, values)
+
+
+def _publish_into(
+    staging: Path,
+    examined: Comparison | SingleAudit,
+    project: paths.Project,
+    values: Mapping[str, Any],
+) -> Result:
     started = record.now()
     notebook = project.notebooks / FORCE_NOTEBOOK
+    force, problem = examined.force, None
     try:
-        problem = None
-        try:
-            _build(examined, project, staging, notebook, values)
-        except (runner.RunError, page.PageError) as error:
-            problem = " ".join(str(error).split())
-        except Exception as error:  # whatever it is, it must not stop the other forces
-            problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        outcome = Outcome.FAILED if problem else _outcome(examined)
-        headline = problem or wording.headline(examined)
-        revision, is_dirty = record.revision(project.root)
-        record.write(
-            RunRecord(
-                run_id=uuid.uuid4().hex,
-                force=force,
-                outcome=outcome,
-                headline=headline,
-                about=wording.compared(examined),
-                compared=_compared(examined),
-                parameters={"force": force, **values},
-                started=started,
-                finished=record.now(),
-                inputs=cleaning.fingerprints(project.raw) | record.hashes([notebook]),
-                code_version=record.code_version(),
-                revision=revision,
-                is_dirty=is_dirty,
-                packages=record.versions(),
-                outputs=record.hashes(sorted(path for path in staging.iterdir() if path.is_file())),
-            ),
-            staging,
-        )
-        final = project.reports / force
-        if problem:
-            final.mkdir(exist_ok=True)
-            switch(staging, final / site.FAILED_FOLDER)
-        else:
-            switch(staging, final)
-        return Result(force, outcome, headline)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        _build(examined, project, staging, notebook, values)
+    except (runner.RunError, page.PageError) as error:
+        problem = " ".join(str(error).split())
+    except Exception as error:  # whatever it is, it must not stop the other forces
+        problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    outcome = Outcome.FAILED if problem else _outcome(examined)
+    headline = problem or wording.headline(examined)
+    revision, is_dirty = record.revision(project.root)
+    record.write(
+        RunRecord(
+            run_id=uuid.uuid4().hex,
+            force=force,
+            outcome=outcome,
+            headline=headline,
+            about=wording.compared(examined),
+            compared=_compared(examined),
+            parameters={"force": force, **values},
+            started=started,
+            finished=record.now(),
+            inputs=cleaning.fingerprints(project.raw) | record.hashes([notebook]),
+            code_version=record.code_version(),
+            revision=revision,
+            is_dirty=is_dirty,
+            packages=record.versions(),
+            outputs=record.hashes(sorted(path for path in staging.iterdir() if path.is_file())),
+        ),
+        staging,
+    )
+    final = project.reports / force
+    if problem:
+        # beside the earlier report, which stays
+        final.mkdir(exist_ok=True)
+        storage.switch(staging, final / site.FAILED_FOLDER)
+    else:
+        storage.switch(staging, final)
+    return Result(force, outcome, headline)
 
 
 def _build(
@@ -240,11 +243,10 @@ def publish_quality(project: paths.Project, /) -> None:
     Raises:
         RunError, PageError: if it fails; an earlier page stays.
     """
-    project.reports.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".quality-", dir=project.reports) as folder:
+    with storage.staging_folder(project.reports, "quality") as folder:
         run = runner.execute(
             project.notebooks / QUALITY_NOTEBOOK,
-            output=Path(folder) / "run.ipynb",
+            output=folder / "run.ipynb",
             parameters={},
             project=project,
         )
@@ -254,7 +256,7 @@ def publish_quality(project: paths.Project, /) -> None:
         index=site.INDEX,
         footer=footer(project),
     )
-    site.replace_file(project.reports / QUALITY_PAGE, page.render(run, text))
+    storage.write_text(project.reports / QUALITY_PAGE, page.render(run, text))
 
 
 def run_notebooks(project: paths.Project, /) -> list[Path]:
@@ -268,22 +270,11 @@ def run_notebooks(project: paths.Project, /) -> list[Path]:
     """
     notebooks = sorted(project.notebooks.glob("[0-9][0-9]_*.ipynb"))
     for notebook in notebooks:
-        with tempfile.TemporaryDirectory(prefix=".run-", dir=project.notebooks) as folder:
-            output = Path(folder) / notebook.name
+        with storage.staging_folder(project.notebooks, "run") as folder:
+            output = folder / notebook.name
             runner.execute(notebook, output=output, parameters={}, project=project)
             output.replace(notebook)
     return notebooks
-
-
-def switch(new: Path, old: Path, /) -> None:
-    """Put the folder `new` in the place of `old`; what was there goes away after, never before."""
-    if not old.exists():
-        new.rename(old)
-        return
-    retired = new.with_name(f"{new.name}-old")
-    old.rename(retired)
-    new.rename(old)
-    shutil.rmtree(retired)
 
 
 def licence(project: paths.Project, /) -> str:

@@ -95,11 +95,13 @@ def execute(
             )
         except Exception as error:  # a kernel fails in as many ways as there are libraries below
             problem = RunError(f"{notebook.name} did not run to its end: {type(error).__name__}: {error}")
-    if problem is not None:
-        raise problem
+    if not output.is_file():
+        raise problem or RunError(f"{notebook.name} left nothing behind.")
     run: NotebookNode = nbformat.read(output, as_version=4)
     _strip(run)
     nbformat.write(run, output)
+    if problem is not None:
+        raise problem
     return run
 
 

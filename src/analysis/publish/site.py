@@ -1,7 +1,5 @@
 """The index of all reports: every force that is expected, its status and headline, from their records."""
 
-import os
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +8,7 @@ import polars as pl
 from jinja2 import Environment, select_autoescape
 from jinja2.loaders import FunctionLoader
 
-from analysis import paths, vocabulary
+from analysis import paths, storage, vocabulary
 from analysis.compare import change
 from analysis.compare.change import NoAudit
 from analysis.evidence.cleaning import Evidence
@@ -89,19 +87,4 @@ def write_index(evidence: Evidence, project: paths.Project, /, *, footer: tuple[
         limits=wording.LIMITS,
         has_quality=(project.reports / "data-quality.html").is_file(),
     )
-    return replace_file(project.reports / INDEX, document)
-
-
-def replace_file(path: Path, text: str, /) -> Path:
-    """Write a text file in one step, so that a reader sees the old or the new one whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, staging = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(staging).chmod(0o644)
-        Path(staging).replace(path)
-    except BaseException:
-        Path(staging).unlink(missing_ok=True)
-        raise
-    return path
+    return storage.write_text(project.reports / INDEX, document)
