@@ -53,7 +53,7 @@ def test_the_dictionary_describes_every_column_of_every_raw_file() -> None:
             assert column.description in line
             assert column.unit is None or f"| {column.unit} |" in line
             assert all(f"`{value}`" in line for value in column.allowed)
-        assert any("Open Government Licence v3.0" in line for line in lines)
+        assert any(resource.licences[0].title in line for line in lines)
         assert resource.sha256 is not None
         assert resource.sha256 not in page
 

@@ -58,8 +58,10 @@ def _raw_section(resource: Resource) -> Iterator[str]:
     yield from (f"- Licence: [{licence.title}]({licence.path})" for licence in resource.licences)
     if resource.rights:
         yield f"- Rights: {resource.rights}"
-    if resource.table.primary_key:
-        yield f"- A row is identified by: {_code(resource.table.primary_key)}"
+    if resource.primary_key:
+        yield f"- A row is identified by: {_code(resource.primary_key)}"
+    if not resource.fields:
+        return
     yield ""
     yield from _markdown_table(
         ("Column", "Type", "Unit", "Allowed values", "Meaning"),

@@ -121,7 +121,7 @@ class Resource(_Part):
 
     name: str = Field(pattern="^[a-z0-9]+(-[a-z0-9]+)*$")
     # A plain file name: a path or address would be fetched from outside data/raw.
-    path: str = Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*[.]csv$")
+    path: str = Field(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*[.](csv|toml)$")
     title: str
     description: str
     bytes: int | None = None
@@ -129,7 +129,14 @@ class Resource(_Part):
     licences: tuple[Licence, ...] = Field(alias="licenses", strict=False, min_length=1)
     sources: tuple[Source, ...] = Field(strict=False, min_length=1)
     rights: str | None = None
-    table: Table = Field(alias="schema")
+    # Only a CSV has columns. Corrections are data in another form, judged where they are read.
+    schema_: Table | None = Field(default=None, alias="schema")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Resource":
+        if self.path.endswith(".csv") and self.schema_ is None:
+            raise ValueError("schema: field required for a CSV file")
+        return self
 
     @property
     def sha256(self) -> str | None:
@@ -139,8 +146,18 @@ class Resource(_Part):
 
     @property
     def fields(self) -> tuple[Column, ...]:
-        """The columns, in the order of the file."""
-        return self.table.fields
+        """The columns, in the order of the file; none if it is not a table."""
+        return self.schema_.fields if self.schema_ else ()
+
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        """The columns that identify a row; may be none."""
+        return self.schema_.primary_key if self.schema_ else ()
+
+    @property
+    def missing_values(self) -> tuple[str, ...]:
+        """The texts that stand for a blank."""
+        return self.schema_.missing_values if self.schema_ else ()
 
 
 class DataPackage(_Part):
@@ -289,6 +306,8 @@ def _file_faults(raw: Path, resource: Resource) -> list[Fault]:
     except EvidenceError as error:
         return list(error.faults)
     faults = _change(resource, content)
+    if not resource.fields:
+        return faults
     try:
         rows = rawfile.records(raw / resource.path)
     except EvidenceError as error:
@@ -343,7 +362,7 @@ def _row_faults(resource: Resource, rows: Sequence[Sequence[str]]) -> list[Fault
             void[row] = Fault(file, reason, remedy, row)
         elif error.type == "primary-key":
             if twin:  # else the key is blank altogether, and each of its cells is reported
-                reason = f"row {twin} has the same {_and(resource.table.primary_key)}, and no two rows may"
+                reason = f"row {twin} has the same {_and(resource.primary_key)}, and no two rows may"
                 placed[row, -1] = Fault(file, reason, "correct one of the two, or delete it", row)
         elif column is not None and header.index(column.name) < len(rows[row - 1]):
             index = header.index(column.name)
@@ -388,8 +407,8 @@ def _frictionless_errors(resource: Resource, rows: Sequence[Sequence[str]]) -> l
             ],
             # By name, because one missing column must not make every later one look wrong.
             "fieldsMatch": "equal",
-            "missingValues": list(resource.table.missing_values),
-            "primaryKey": list(resource.table.primary_key),
+            "missingValues": list(resource.missing_values),
+            "primaryKey": list(resource.primary_key),
         },
     }
     try:
@@ -437,7 +456,7 @@ def _loosely_written_numbers(
     whole = {column.name for column in resource.fields if column.type == "integer"}
     for row, cells in enumerate(rows[1:], start=2):
         for name, value in zip(rows[0], cells, strict=False):
-            is_blank = value in resource.table.missing_values
+            is_blank = value in resource.missing_values
             if name in whole and not is_blank and not re.fullmatch("-?[0-9]+", value):
                 yield row, name, value
 
