@@ -668,6 +668,14 @@ def test_no_cell_is_reported_twice(edits: list[tuple[int, int, str]]) -> None:
     assert all(fault.column is None or rows[fault.row - 1] for fault in faults if fault.row)
 
 
+def test_files_that_are_no_longer_as_recorded_are_named(raw: Path) -> None:
+    assert sources.changed(raw) == ()
+    (raw / "claims.csv").unlink()
+    with (raw / "findings.csv").open("a", encoding="utf-8") as file:
+        file.write("\n")
+    assert sources.changed(raw) == ("findings.csv", "claims.csv")
+
+
 def test_recording_makes_a_changed_file_clean(raw: Path) -> None:
     path = raw / "claims.csv"
     path.write_bytes(path.read_bytes().replace(b"0.42", b"0.421"))

@@ -69,6 +69,17 @@ def _complain(message: str) -> None:
     _err.print(message, markup=False)
 
 
+def _note_changes(raw: Path) -> None:
+    from analysis.evidence import sources
+
+    names = sources.changed(raw)
+    if names:
+        _complain(
+            f"Note: changed since datapackage.json recorded it: {', '.join(names)}. "
+            "If that is meant, run `casegrade check --record`."
+        )
+
+
 @app.command()
 def clean() -> None:
     """Clean data/raw into data/processed; tell of every row that was refused."""
@@ -77,6 +88,7 @@ def clean() -> None:
     with _plainly():
         project = paths.project()
         evidence = cleaning.clean(project.raw)
+        _note_changes(project.raw)
         cleaning.write(evidence, project=project)
         n_read = sum(evidence.rows_read.values())
         n_rejected = evidence.rejected.height
@@ -150,6 +162,7 @@ def report(
             raise ParameterError("A baseline or follow_up belongs to one force: name that force alone.")
         batch.check_notebook(project, given)
         evidence = batch.prepare(project)
+        _note_changes(project.raw)
         values = batch.check_parameters(project, given, slugs, evidence)
         results = []
         with _progress() as progress:

@@ -288,6 +288,25 @@ def record(raw: Path, /) -> tuple[str, ...]:
     return tuple(changed)
 
 
+def changed(raw: Path, /) -> tuple[str, ...]:
+    """The names of the files that are no longer as recorded, in the order of the record.
+
+    A file that is missing or cannot be read counts as changed.
+
+    Raises:
+        EvidenceError: if the record cannot be read.
+    """
+    found = []
+    for resource in datapackage(raw).resources:
+        try:
+            faults = _change(resource, rawfile.content(raw / resource.path))
+        except EvidenceError as error:
+            faults = list(error.faults)
+        if faults:
+            found.append(resource.path)
+    return tuple(found)
+
+
 def citation(resource: Resource, /) -> str:
     """Say in one line what a file is, where it comes from and under which licence, for a footer."""
     sources = "; ".join(f"{source.title} ({source.path})" for source in resource.sources)

@@ -288,7 +288,8 @@ def footer(project: paths.Project, /) -> tuple[str, ...]:
     """The closing lines of every page: who made it, from what, licence, accessibility, contact."""
     package = sources.datapackage(project.raw)
     return (
-        f"Made by casegrade {record.code_version()} from {package.title}, version {package.version}. "
+        f"Made by casegrade {record.code_version()} from {package.title}, version {package.version}, as of "
+        f"{package.created[:10]}. "
         "These are not official statistics, and the inspectorate has not checked them.",
         licence(project),
         "This page needs no scripts and loads nothing from elsewhere. Every chart has a description and a table "
