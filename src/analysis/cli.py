@@ -59,6 +59,9 @@ def _plainly() -> Iterator[None]:
     except EvidenceError as error:
         _complain(str(error))
         raise typer.Exit(DATA_TO_MEND) from error
+    except vocabulary.ForcesError as error:
+        _complain(str(error))
+        raise typer.Exit(DATA_TO_MEND) from error
     except (ParameterError, SelectionError, vocabulary.VocabularyError, paths.ProjectNotFoundError) as error:
         _complain(str(error))
         raise typer.Exit(NOT_POSSIBLE) from error
@@ -87,8 +90,8 @@ def clean() -> None:
 
     with _plainly():
         project = paths.project()
-        evidence = cleaning.clean(project.raw)
         _note_changes(project.raw)
+        evidence = cleaning.clean(project.raw)
         cleaning.write(evidence, project=project)
         n_read = sum(evidence.rows_read.values())
         n_rejected = evidence.rejected.height
@@ -161,8 +164,8 @@ def report(
         if len(slugs) > 1 and {"baseline", "follow_up"} & set(given):
             raise ParameterError("A baseline or follow_up belongs to one force: name that force alone.")
         batch.check_notebook(project, given)
-        evidence = batch.prepare(project)
         _note_changes(project.raw)
+        evidence = batch.prepare(project)
         values = batch.check_parameters(project, given, slugs, evidence)
         results = []
         with _progress() as progress:

@@ -57,5 +57,9 @@ def switch(new: Path, old: Path, /) -> None:
         return
     retired = new.with_name(f"{new.name}-old")
     old.rename(retired)
-    new.rename(old)
+    try:
+        new.rename(old)
+    except BaseException:
+        retired.rename(old)
+        raise
     shutil.rmtree(retired)

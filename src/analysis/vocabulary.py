@@ -20,6 +20,10 @@ class VocabularyError(Exception):
     """A word that is in none of the lists. The message names the near matches."""
 
 
+class ForcesError(VocabularyError):
+    """`forces.csv` cannot be used. The message says where and what to do."""
+
+
 class Grade(StrEnum):
     """Case grades, worst to best. `adequate` exists on the four-grade scale of 2014-15 only."""
 
@@ -180,7 +184,7 @@ class Forces:
                 key = _match_key(name)
                 other = self._by_key.setdefault(key, force)
                 if other is not force:
-                    raise VocabularyError(
+                    raise ForcesError(
                         f'forces.csv gives the name "{name}" to both {other.slug} and {force.slug}: '
                         "keep it with one of them."
                     )
@@ -245,50 +249,58 @@ def forces(raw: Path | None = None, /) -> Forces:
     try:
         return _read_forces(path, path.stat().st_mtime_ns)
     except FileNotFoundError as error:
-        raise VocabularyError(
+        raise ForcesError(
             f"{path.name} is missing from data/raw: restore it from version control."
         ) from error
 
 
+_FORCE_COLUMNS = ("slug", "ons_code", "short_name", "full_name", "ons_name", "aliases", "nation", "region")
+_FORMS = {"slug": r"[a-z]+(-[a-z]+)*", "ons_code": r"[EW][0-9]{8}"}
+
+
 @lru_cache(maxsize=8)
 def _read_forces(path: Path, _changed: int, /) -> Forces:
-    columns = ("slug", "ons_code", "short_name", "full_name", "ons_name", "aliases", "nation", "region")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            if tuple(reader.fieldnames or ()) != columns:
-                raise VocabularyError(
-                    f"{path.name}, row 1: the columns must be {', '.join(columns)}: "
-                    "restore the header, or the file from version control."
-                )
-            rows = list(reader)
+            header, *records = csv.reader(file, strict=True)
     except UnicodeDecodeError as error:
-        raise VocabularyError(f"{path.name} is not UTF-8 text: save it as UTF-8.") from error
+        raise ForcesError(f"{path.name} is not UTF-8 text: save it as UTF-8.") from error
     except csv.Error as error:
-        raise VocabularyError(f"{path.name} is not readable as CSV ({error}): restore it.") from error
-    found = []
-    for number, row in enumerate(rows, start=2):
-        if None in row or any(value is None for value in row.values()) or not row["slug"]:
-            raise VocabularyError(
-                f"{path.name}, row {number}: a force needs one value for each of the "
-                f"{len(columns)} columns: mend the row."
-            )
-        # a bracketed note, as in "(en dash)", an alias to readers of the file; it is no part of the name
-        aliases = (re.sub(r"\s*\([^)]*\)", "", alias).strip() for alias in row["aliases"].split(";"))
-        found.append(
-            Force(
-                slug=row["slug"],
-                ons_code=row["ons_code"],
-                short_name=row["short_name"],
-                full_name=row["full_name"],
-                ons_name=row["ons_name"],
-                aliases=tuple(alias for alias in aliases if alias),
-                nation=row["nation"],
-                region=row["region"],
-            )
+        raise ForcesError(f"{path.name} is not readable as CSV ({error}): restore it.") from error
+    except OSError as error:
+        raise ForcesError(f"{path.name} cannot be read ({error.strerror}): restore it.") from error
+    except ValueError as error:
+        raise ForcesError(f"{path.name} is empty: restore it from version control.") from error
+    if tuple(header) != _FORCE_COLUMNS:
+        raise ForcesError(
+            f"{path.name}, row 1: the columns must be {', '.join(_FORCE_COLUMNS)}: "
+            "restore the header, or the file from version control."
         )
+    found: list[Force] = []
+    for number, record in enumerate(records, start=2):
+        if not record:
+            continue
+        row = dict(zip(_FORCE_COLUMNS, record, strict=False))
+        if len(record) != len(_FORCE_COLUMNS) or not all(row[name] for name in row if name != "aliases"):
+            raise ForcesError(
+                f"{path.name}, row {number}: a force needs one value for each of the "
+                f"{len(_FORCE_COLUMNS)} columns: mend the row."
+            )
+        for name, form in _FORMS.items():
+            if not re.fullmatch(form, row[name]) or row[name] in [getattr(other, name) for other in found]:
+                raise ForcesError(
+                    f'{path.name}, row {number}: the {name} "{row[name]}" is malformed or given twice: mend it.'
+                )
+        # a bracketed note, as in "(en dash)", is for readers of the file and no part of the alias
+        aliases = [re.sub(r"\s*\([^)]*\)", "", alias).strip() for alias in row.pop("aliases").split(";")]
+        force = Force(**row, aliases=tuple(alias for alias in aliases if alias))
+        if not all(_match_key(name) for name in force.names):
+            raise ForcesError(
+                f"{path.name}, row {number}: a name says nothing but police, constabulary or service: mend it."
+            )
+        found.append(force)
     if not found:
-        raise VocabularyError(f"{path.name} lists no force: restore it from version control.")
+        raise ForcesError(f"{path.name} lists no force: restore it from version control.")
     return Forces(found)
 
 

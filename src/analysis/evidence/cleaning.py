@@ -7,7 +7,7 @@ never sees half of them, and a run that fails leaves the earlier ones as they we
 import hashlib
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,10 +18,11 @@ import polars as pl
 from analysis import paths, storage, vocabulary
 from analysis.evidence import corrections as declared
 from analysis.evidence import narrative, reconcile, statements
-from analysis.evidence.corrections import AppliedCorrection
+from analysis.evidence.corrections import AppliedCorrection, Correction
 from analysis.evidence.faults import EvidenceError, Fault, Reject
 from analysis.evidence.narrative import Claim, Finding, KnownInspection
 from analysis.evidence.reconcile import Audit, CaseGrade, JudgedStatement
+from analysis.evidence.statements import Statement
 
 MANIFEST = "manifest.json"
 INPUTS = (
@@ -34,6 +35,12 @@ INPUTS = (
 )
 
 _UNREADABLE = (pl.exceptions.PolarsError, dy.exc.ValidationError, dy.exc.SchemaError)
+
+
+_Reader = Callable[
+    [Path, tuple[Correction, ...]],
+    tuple[pl.DataFrame, dy.DataFrame[Reject], dy.DataFrame[AppliedCorrection]],
+]
 
 
 class RejectedRowsWarning(UserWarning):
@@ -52,6 +59,7 @@ class Evidence:
         corrections: one row per corrected value (schema `AppliedCorrection`).
         rejected: one row per refused raw row of any file (schema `Reject`).
         rows_read: rows of each raw file, before anything was refused.
+        inputs: SHA-256 of each raw file, as it was when it was read.
     """
 
     audits: dy.DataFrame[Audit]
@@ -63,6 +71,7 @@ class Evidence:
     corrections: dy.DataFrame[AppliedCorrection]
     rejected: dy.DataFrame[Reject]
     rows_read: Mapping[str, int]
+    inputs: Mapping[str, str]
 
     @property
     def tables(self) -> dict[str, pl.DataFrame]:
@@ -106,54 +115,59 @@ def clean(raw: Path, /) -> Evidence:
         EvidenceError: if a file as a whole is unusable or a declared correction does not fit.
             Rows that are refused one by one do not raise: they are in `rejected` and `faults`.
     """
+    # taken before anything is read: a file that changes meanwhile makes the tables stale, not wrong
+    inputs = fingerprints(raw)
     # Each file is tried, so that one run tells of everything that is wrong.
     faults: list[Fault] = []
     try:
         vocabulary.forces(raw)
-    except vocabulary.VocabularyError as error:
+    except vocabulary.ForcesError as error:
         raise EvidenceError([Fault("forces.csv", f"cannot be used ({error})", "mend it first")]) from error
     corrections = declared.load(raw)
-    unknown = [entry.file for entry in corrections if entry.file != statements.FILE]
+    readers: dict[str, _Reader] = {
+        statements.FILE: statements.read,
+        narrative.FINDINGS_FILE: narrative.findings,
+        narrative.CLAIMS_FILE: narrative.claims,
+        narrative.KNOWN_INSPECTIONS_FILE: narrative.known_inspections,
+    }
     faults += [
         Fault(
-            declared.FILE, f'corrections are applied to {statements.FILE}, not to "{file}"', "mend the entry"
+            declared.FILE,
+            f'corrections are not applied to "{file}"',
+            f"name one of {', '.join(readers)}",
+            column="file",
         )
-        for file in unknown
+        for file in sorted({entry.file for entry in corrections} - set(readers))
     ]
-    parts: dict[str, tuple[pl.DataFrame, dy.DataFrame[Reject]]] = {}
-    applied = None
-    for name, read in (
-        ("statements", lambda: statements.read(raw, corrections)),
-        ("findings", lambda: narrative.findings(raw)),
-        ("claims", lambda: narrative.claims(raw)),
-        ("known_inspections", lambda: narrative.known_inspections(raw)),
-    ):
+    accepted: dict[str, pl.DataFrame] = {}
+    rejected: list[dy.DataFrame[Reject]] = []
+    applied: list[dy.DataFrame[AppliedCorrection]] = []
+    for file, read in readers.items():
         try:
-            accepted, rejects, *more = read()
+            rows, refused, corrected = read(raw, corrections)
         except EvidenceError as error:
             faults += error.faults
             continue
-        parts[name] = (accepted, rejects)
-        applied = more[0] if more else applied
-    if faults or applied is None:
+        accepted[file] = rows
+        rejected.append(refused)
+        applied.append(corrected)
+    if faults:
         raise EvidenceError(faults)
-    files = {
-        "statements": statements.FILE,
-        "findings": narrative.FINDINGS_FILE,
-        "claims": narrative.CLAIMS_FILE,
-        "known_inspections": narrative.KNOWN_INSPECTIONS_FILE,
-    }
-    audits, judged = reconcile.reconcile(parts["statements"][0])  # type: ignore[arg-type]
+    audits, judged = reconcile.reconcile(Statement.cast(accepted[statements.FILE]))
     return Evidence(
         audits=audits,
         case_grades=reconcile.case_grades(audits),
         statements=judged,
-        findings=Finding.cast(parts["findings"][0]),
-        claims=Claim.cast(parts["claims"][0]),
-        known_inspections=KnownInspection.cast(parts["known_inspections"][0]),
-        corrections=applied,
-        rejected=Reject.validate(pl.concat([rejects for _, rejects in parts.values()])),
-        rows_read={files[name]: len(accepted) + len(rejects) for name, (accepted, rejects) in parts.items()},
+        findings=Finding.cast(accepted[narrative.FINDINGS_FILE]),
+        claims=Claim.cast(accepted[narrative.CLAIMS_FILE]),
+        known_inspections=KnownInspection.cast(accepted[narrative.KNOWN_INSPECTIONS_FILE]),
+        corrections=AppliedCorrection.validate(pl.concat(applied)),
+        rejected=Reject.validate(pl.concat(rejected)),
+        rows_read={
+            file: rows.height + refused.height
+            for (file, rows), refused in zip(accepted.items(), rejected, strict=True)
+        },
+        inputs=inputs,
     )
 
 
@@ -165,7 +179,7 @@ def write(evidence: Evidence, /, *, project: paths.Project) -> None:
             table.write_parquet(staging / f"{name}.parquet")
         manifest = {
             "rules": _rules_fingerprint(),
-            "inputs": fingerprints(project.raw),
+            "inputs": dict(evidence.inputs),
             "rows_read": dict(evidence.rows_read),
         }
         (staging / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
@@ -199,14 +213,15 @@ def _stored(project: paths.Project) -> Evidence | None:
         manifest = json.loads((project.processed / MANIFEST).read_text(encoding="utf-8"))
         if manifest["rules"] != _rules_fingerprint() or manifest["inputs"] != fingerprints(project.raw):
             return None
+        rows_read = {str(file): int(n) for file, n in manifest["rows_read"].items()}
         tables = {
             name: schema.validate(pl.read_parquet(project.processed / f"{name}.parquet"))
             for name, schema in SCHEMAS.items()
         }
-    except (OSError, LookupError, TypeError, ValueError, *_UNREADABLE):
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, *_UNREADABLE):
         # anything odd in a folder that can be rebuilt is answered by rebuilding
         return None
-    return Evidence(**tables, rows_read=manifest["rows_read"])  # type: ignore[arg-type]
+    return Evidence(**tables, rows_read=rows_read, inputs=manifest["inputs"])  # type: ignore[arg-type]
 
 
 def fingerprints(raw: Path, /) -> dict[str, str]:

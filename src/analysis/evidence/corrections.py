@@ -69,14 +69,24 @@ def load(raw: Path, /) -> tuple[Correction, ...]:
         raise EvidenceError(
             [Fault(FILE, "is missing from data/raw", "restore it from version control")]
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise EvidenceError(
+            [Fault(FILE, f"cannot be read ({error.strerror})", "restore it from version control")]
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EvidenceError([Fault(FILE, f"is not readable as TOML ({error})", "mend that line")]) from error
     unknown = sorted(set(declared) - {"correction"})
     faults = [
         Fault(FILE, f'"{name}" is not known here', 'use only "[[correction]]" entries') for name in unknown
     ]
     entries = []
-    for number, entry in enumerate(declared.get("correction", []), start=1):
+    listed = declared.get("correction", [])
+    if not isinstance(listed, list):
+        faults.append(
+            Fault(FILE, '"correction" is not a list of entries', 'begin each with "[[correction]]"')
+        )
+        listed = []
+    for number, entry in enumerate(listed, start=1):
         try:
             entries.append(Correction.model_validate(entry))
         except ValidationError as error:
@@ -115,13 +125,14 @@ def apply(
     """
     faults: list[Fault] = []
     applied: list[list[object]] = []
+    correctable = set(rows.columns) - {"row"}
     rows = rows.with_columns(
         kept=pl.lit([], dtype=pl.List(pl.String)), drop_reason=pl.lit(None, dtype=pl.String)
     )
     for entry in corrections:
         if entry.file != file:
             continue
-        unknown = [name for name in (*entry.match, entry.column) if name not in rows.columns]
+        unknown = [name for name in (*entry.match, entry.column) if name not in correctable]
         if unknown:
             faults += [
                 Fault(FILE, f"{file} has no such column", "name a column of that file", column=name)
@@ -157,12 +168,12 @@ def apply(
             ]
             continue
         for number, was in meant.select("row", entry.column).iter_rows():
-            now = {"override": entry.value, "keep": was, "drop": None}[entry.action]
+            now = {"override": entry.value or None, "keep": was, "drop": None}[entry.action]
             applied.append([file, number, entry.column, entry.action, was, now, entry.reason])
         if entry.action == "override":
             rows = rows.with_columns(
                 pl.when(is_meant)
-                .then(pl.lit(entry.value))
+                .then(pl.lit(entry.value or None, dtype=pl.String))
                 .otherwise(pl.col(entry.column))
                 .alias(entry.column)
             )

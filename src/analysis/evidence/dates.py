@@ -4,7 +4,7 @@ import polars as pl
 
 from analysis.evidence.rawfile import Rule
 
-_PARTIAL_DATE = r"^(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?$"
+_PARTIAL_DATE = r"^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$"
 
 PRECISIONS = ("year", "month", "day")
 
@@ -30,16 +30,22 @@ def month_or_year(column: str, /) -> pl.Expr:
     return pl.col(column).str.slice(0, 7)
 
 
-def is_no_date(column: str, /) -> Rule:
-    """The rule that a stated date must be a year, a month or a day that exists."""
+def exists(column: str, /) -> pl.Expr:
+    """Whether a partial date is a year, a month or a day of the calendar; null for null."""
     text = pl.col(column)
     completed = text + pl.when(text.str.len_chars() == 4).then(pl.lit("-01-01")).when(
         text.str.len_chars() == 7
     ).then(pl.lit("-01")).otherwise(pl.lit(""))
-    exists = completed.str.to_date("%Y-%m-%d", strict=False).is_not_null()
+    is_day = completed.str.to_date("%Y-%m-%d", strict=False).is_not_null()
+    is_date = text.str.contains(_PARTIAL_DATE) & ~text.str.starts_with("0000") & is_day
+    return pl.when(text.is_not_null()).then(is_date)
+
+
+def is_no_date(column: str, /) -> Rule:
+    """The rule that a stated date must be a year, a month or a day that exists."""
     return Rule(
         column,
-        text.is_not_null() & ~(text.str.contains(_PARTIAL_DATE) & exists),
+        pl.col(column).is_not_null() & ~exists(column),
         "is not a date that exists",
         "write the year, the month or the day as 2022, 2022-02 or 2022-02-14, or leave it blank",
     )

@@ -44,7 +44,8 @@ class Fault:
         if self.value is not None:
             shown = self.value if len(self.value) <= 80 else self.value[:77] + "..."
             place += f', value "{shown}"'
-        return f"{place}: {self.reason}: {self.remedy}."
+        # a cell may hold line breaks; a sentence must not
+        return " ".join(f"{place}: {self.reason}: {self.remedy}.".splitlines())
 
 
 class EvidenceError(Exception):

@@ -1,5 +1,6 @@
 """What is known of inspections besides counts: findings by theme, claims, and what is still to transcribe."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import dataframely as dy
@@ -7,6 +8,7 @@ import polars as pl
 
 from analysis import vocabulary
 from analysis.evidence import dates, rawfile, statements
+from analysis.evidence.corrections import AppliedCorrection, Correction, apply
 from analysis.evidence.faults import Reject
 from analysis.evidence.rawfile import Rule
 
@@ -65,11 +67,13 @@ class KnownInspection(dy.Schema):
     note = _text("What is known of its counts", nullable=True)
 
 
-def findings(raw: Path, /) -> tuple[dy.DataFrame[Finding], dy.DataFrame[Reject]]:
-    """Read `findings.csv`: accepted findings and rejected rows.
+def findings(
+    raw: Path, corrections: Sequence[Correction] = (), /
+) -> tuple[dy.DataFrame[Finding], dy.DataFrame[Reject], dy.DataFrame[AppliedCorrection]]:
+    """Read `findings.csv`: accepted findings, rejected rows, and the corrections applied.
 
     Raises:
-        EvidenceError: if the file as a whole is unusable.
+        EvidenceError: if the file as a whole is unusable, or a correction does not fit it.
     """
     columns = (*_INSPECTION_COLUMNS, "theme", "status", "source_publisher", "source_url")
     rules = [
@@ -80,16 +84,18 @@ def findings(raw: Path, /) -> tuple[dy.DataFrame[Finding], dy.DataFrame[Reject]]
         rawfile.is_blank("source_publisher", "name who published the page"),
         _is_no_address("source_url"),
     ]
-    accepted, rejects = _read(raw / FINDINGS_FILE, columns, raw, rules)
+    accepted, rejects, applied = _read(raw / FINDINGS_FILE, columns, corrections, rules)
     renamed = accepted.rename({"source_publisher": "publisher", "source_url": "url"})
-    return Finding.validate(renamed.select(Finding.column_names())), rejects
+    return Finding.validate(renamed.select(Finding.column_names())), rejects, applied
 
 
-def claims(raw: Path, /) -> tuple[dy.DataFrame[Claim], dy.DataFrame[Reject]]:
-    """Read `claims.csv`: accepted claims and rejected rows.
+def claims(
+    raw: Path, corrections: Sequence[Correction] = (), /
+) -> tuple[dy.DataFrame[Claim], dy.DataFrame[Reject], dy.DataFrame[AppliedCorrection]]:
+    """Read `claims.csv`: accepted claims, rejected rows, and the corrections applied.
 
     Raises:
-        EvidenceError: if the file as a whole is unusable.
+        EvidenceError: if the file as a whole is unusable, or a correction does not fit it.
     """
     columns = (*_INSPECTION_COLUMNS, "area", "claim", "measure", "claimed", "publisher", "url")
     rules = [
@@ -98,50 +104,65 @@ def claims(raw: Path, /) -> tuple[dy.DataFrame[Claim], dy.DataFrame[Reject]]:
         rawfile.is_blank("measure", "say what the claim is about, for example share good"),
         Rule(
             "claimed",
-            ~pl.col("claimed").fill_null("").str.contains(r"^[<>]?\d+(\.\d+)?$"),
+            ~pl.col("claimed").fill_null("").str.contains(r"^[<>]?[0-9]+(\.[0-9]+)?$"),
             "is not a number, with < or > before it where the words say less or more than",
             "write a share as a fraction of 1, a number of cases as digits",
         ),
         rawfile.is_blank("publisher", "name who published the page"),
         _is_no_address("url"),
     ]
-    accepted, rejects = _read(raw / CLAIMS_FILE, columns, raw, rules)
-    return Claim.validate(accepted.select(Claim.column_names())), rejects
+    accepted, rejects, applied = _read(raw / CLAIMS_FILE, columns, corrections, rules)
+    return Claim.validate(accepted.select(Claim.column_names())), rejects, applied
 
 
-def known_inspections(raw: Path, /) -> tuple[dy.DataFrame[KnownInspection], dy.DataFrame[Reject]]:
-    """Read `known_inspections.csv`: accepted inspections and rejected rows.
+def known_inspections(
+    raw: Path, corrections: Sequence[Correction] = (), /
+) -> tuple[dy.DataFrame[KnownInspection], dy.DataFrame[Reject], dy.DataFrame[AppliedCorrection]]:
+    """Read `known_inspections.csv`: accepted inspections, rejected rows, and the corrections applied.
 
     Raises:
-        EvidenceError: if the file as a whole is unusable.
+        EvidenceError: if the file as a whole is unusable, or a correction does not fit it.
     """
     columns = (*_INSPECTION_COLUMNS, "report_published", "recommendations", "note")
     rules = [
         dates.is_no_date("report_published"),
+        statements.is_published_before_fieldwork(),
+        Rule(
+            None,
+            pl.col("row") != pl.col("row").first().over("slug", "kind", "fieldwork", "report_published"),
+            "names an inspection that an earlier row names",
+            "put what is known of an inspection into one row",
+        ),
         Rule(
             "recommendations",
-            pl.col("recommendations").is_not_null() & ~pl.col("recommendations").str.contains(r"^\d{1,4}$"),
+            pl.col("recommendations").is_not_null()
+            & ~pl.col("recommendations").str.contains(r"^[0-9]{1,4}$"),
             "is not a whole number, 0 or more",
             "write digits only, or leave it blank if it is not stated",
         ),
     ]
-    accepted, rejects = _read(raw / KNOWN_INSPECTIONS_FILE, columns, raw, rules)
+    accepted, rejects, applied = _read(raw / KNOWN_INSPECTIONS_FILE, columns, corrections, rules)
     parsed = accepted.with_columns(
         dates.month_or_year("fieldwork").alias("fieldwork"),
         pl.col("report_published").alias("published"),
         pl.col("recommendations").cast(pl.Int64).alias("n_recommendations"),
     )
-    return KnownInspection.validate(parsed.select(KnownInspection.column_names())), rejects
+    return KnownInspection.validate(parsed.select(KnownInspection.column_names())), rejects, applied
 
 
 def _read(
-    path: Path, columns: tuple[str, ...], raw: Path, rules: list[Rule]
-) -> tuple[pl.DataFrame, dy.DataFrame[Reject]]:
-    rows = statements.with_force(rawfile.read(path, columns), vocabulary.forces(raw))
+    path: Path, columns: tuple[str, ...], corrections: Sequence[Correction], rules: list[Rule]
+) -> tuple[pl.DataFrame, dy.DataFrame[Reject], dy.DataFrame[AppliedCorrection]]:
+    rows = rawfile.read(path, columns)
     if "report_published" not in columns:
+        # not in the file, but a correction may say it where no fieldwork is known
         rows = rows.with_columns(report_published=pl.lit(None, dtype=pl.String))
+    rows, applied = apply(rows, corrections, file=path.name)
+    rows = statements.with_force(rows, vocabulary.forces(path.parent))
     shared = [
         rawfile.is_repeated(columns),
+        statements.is_dropped(),
+        *(rawfile.is_padded(name) for name in columns),
         statements.is_no_force(),
         statements.is_no_kind(),
         dates.is_no_date("fieldwork"),
@@ -154,7 +175,7 @@ def _read(
     ]
     accepted, rejects = rawfile.sift(rows, [*shared, *rules], file=path.name)
     named = accepted.with_columns(inspection_id=statements.inspection_id())
-    return named.drop("force").rename({"slug": "force"}), rejects
+    return named.drop("force").rename({"slug": "force"}), rejects, applied
 
 
 def _is_no_address(column: str) -> Rule:

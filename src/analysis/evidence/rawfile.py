@@ -181,8 +181,9 @@ def sift(
         Accepted rows, unchanged and in order; and one reject per refused row, in row order, the
         reasons of further broken rules added to the first. Together they are all of `rows`.
     """
+    # judged over all rows before any is left out, as a reason may look at other rows
     found = [
-        rows.filter(rule.is_broken.fill_null(False)).select(
+        rows.select(
             pl.lit(file).alias("file"),
             "row",
             pl.lit(rule.column, dtype=pl.String).alias("column"),
@@ -190,17 +191,22 @@ def sift(
             _text_expr(rule.reason).alias("reason"),
             _text_expr(rule.remedy).alias("remedy"),
             pl.lit(order).alias("order"),
-        )
+            rule.is_broken.fill_null(False).alias("is_broken"),
+        ).filter("is_broken")
         for order, rule in enumerate(rules)
     ]
-    faults = pl.concat([Reject.create_empty().with_columns(order=pl.lit(0)), *found], how="vertical_relaxed")
+    empty = Reject.create_empty().with_columns(order=pl.lit(0), is_broken=pl.lit(False))
+    faults = pl.concat([empty, *found], how="vertical_relaxed").sort("row", "order")
+    is_elsewhere = (pl.col("column") != pl.col("column").first().over("row")).fill_null(False)
+    told = (
+        pl.when(is_elsewhere)
+        .then(pl.format('{} "{}" {}', "column", pl.col("value").fill_null(""), "reason"))
+        .otherwise("reason")
+    )
     rejects = (
-        faults.sort("row", "order")
+        faults.with_columns(told.alias("reason"))
         .group_by("row", maintain_order=True)
-        .agg(
-            pl.col("file", "column", "value", "remedy").first(),
-            pl.col("reason").str.join("; also: "),
-        )
+        .agg(pl.col("file", "column", "value", "remedy").first(), pl.col("reason").str.join("; also: "))
         .select(Reject.column_names())
     )
     accepted = rows.join(rejects, on="row", how="anti", maintain_order="left")
@@ -213,7 +219,7 @@ def _text_expr(text: str | pl.Expr) -> pl.Expr:
 
 def is_repeated(columns: Sequence[str], /) -> Rule:
     """The rule that a record may not repeat an earlier one in every column."""
-    first = pl.col("row").first().over(pl.struct(pl.col(columns)))
+    first = pl.col("row").first().over(*columns)
     return Rule(
         None,
         pl.col("row") != first,
@@ -222,18 +228,18 @@ def is_repeated(columns: Sequence[str], /) -> Rule:
     )
 
 
-def is_unknown(column: str, known: Sequence[str], suggestion: pl.Expr | str) -> Rule:
-    """The rule that a value must be stated and be one of a closed list."""
-    return Rule(
-        column,
-        pl.col(column).is_null() | ~pl.col(column).is_in(list(known)),
-        pl.when(pl.col(column).is_null())
-        .then(pl.lit("is blank, but must be stated"))
-        .otherwise(pl.lit("is not in the list of known values")),
-        suggestion,
-    )
-
-
 def is_blank(column: str, remedy: str, /) -> Rule:
     """The rule that a value must be stated."""
-    return Rule(column, pl.col(column).is_null(), "is blank, but must be stated", remedy)
+    is_nothing = pl.col(column).is_null() | (pl.col(column).str.strip_chars() == "")
+    return Rule(column, is_nothing, "is blank, but must be stated", remedy)
+
+
+def is_padded(column: str, /) -> Rule:
+    """The rule that a value neither begins nor ends with white space, which would make it another value."""
+    text = pl.col(column)
+    return Rule(
+        column,
+        text != text.str.strip_chars(),
+        "begins or ends with white space",
+        "remove the white space",
+    )

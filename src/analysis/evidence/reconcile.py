@@ -166,6 +166,7 @@ def reconcile(
         "force",
         "group",
         pl.coalesce("fieldwork", "published"),
+        "inspection_id",
         pl.col("area") != vocabulary.OVERALL,
         "area",
         "graded_by",
@@ -199,7 +200,8 @@ def look_alikes(audits: pl.DataFrame, /) -> pl.DataFrame:
     """Audits that may be one audit under two dates: to be looked at, as nothing refuses them.
 
     Two audits look alike if force, kind, area and who graded are the same, and their fieldwork lies
-    within 3 months or their reports were published in the same month. Quarterly updates are left out.
+    within 3 months or their reports may have been published in the same month. Quarterly updates, of
+    which there are several a year, are left out.
 
     Args:
         audits: one row per audit (schema `Audit`).
@@ -216,9 +218,9 @@ def look_alikes(audits: pl.DataFrame, /) -> pl.DataFrame:
         *same, "inspection_id", month.alias("month"), pl.col("published").str.slice(0, 7).alias("published")
     )
     is_close = (pl.col("month") - pl.col("other_month")).abs() <= 3
-    is_same_report = (pl.col("published") == pl.col("other_published")) & (
-        pl.col("published").str.len_chars() == 7
-    )
+    # a bare year may be any month of it
+    length = pl.min_horizontal(pl.col("published").str.len_chars(), pl.col("other_published").str.len_chars())
+    is_same_report = pl.col("published").str.head(length) == pl.col("other_published").str.head(length)
     others = dated.rename({name: f"other_{name}" for name in ("inspection_id", "month", "published")})
     return (
         dated.join(others, on=same, how="inner")
@@ -277,7 +279,9 @@ def _completed_once() -> list[pl.Expr]:
         )
         filled.append(pl.coalesce(name, by_pair, by_none, by_rest).alias(name))
     all_known = (n_unknown == 0) & pl.any_horizontal(*on_scale.values())
-    filled.append(pl.coalesce(cases, pl.when(all_known).then(known)).alias("n_cases"))
+    better = pl.when(on_scale["n_adequate"]).then(pl.col("n_good") + pl.col("n_adequate")).otherwise("n_good")
+    halves = pl.when(on_scale["n_requires_improvement"]).then(better + below)
+    filled.append(pl.coalesce(cases, pl.when(all_known).then(known), halves).alias("n_cases"))
     split = pl.when(on_scale["n_requires_improvement"]).then(improvement + inadequate)
     filled.append(pl.coalesce(below, split).alias("n_below_good"))
     return filled
@@ -389,8 +393,14 @@ def _adds_up() -> pl.Expr:
     known = pl.sum_horizontal(pl.col(name).fill_null(0) for name in _GRADES)
     all_known = pl.all_horizontal(~on_scale[name] | pl.col(name).is_not_null() for name in _GRADES)
     is_graded = pl.any_horizontal(*on_scale.values())
+    split = pl.col("n_requires_improvement") + pl.col("n_inadequate")
+    better = pl.col("n_good") + pl.when(on_scale["n_adequate"]).then("n_adequate").otherwise(0)
+    disagrees = on_scale["n_requires_improvement"] & (
+        (split != pl.col("n_below_good")).fill_null(False)
+        | (better + pl.col("n_below_good") != pl.col("n_cases")).fill_null(False)
+    )
     return (
-        pl.when(is_graded & (known > pl.col("n_cases")))
+        pl.when(is_graded & ((known > pl.col("n_cases")).fill_null(False) | disagrees))
         .then(pl.lit(False))
         .when(is_graded & all_known)
         .then(known == pl.col("n_cases"))
@@ -425,12 +435,17 @@ def _judged(
 
 def _support(judged: pl.DataFrame) -> pl.DataFrame:
     tells_grades = pl.any_horizontal(pl.col(name).is_not_null() for name in (*_GRADES, "n_below_good"))
-    upheld = pl.col("source").filter("is_upheld")
-    graded = pl.col("source").filter(pl.col("is_upheld") & tells_grades)
-    return judged.group_by(_KEY).agg(
-        pl.col("source").n_unique().cast(pl.Int64).alias("n_sources"),
-        upheld.n_unique().cast(pl.Int64).alias("n_sources_agreeing"),
-        graded.n_unique().cast(pl.Int64).alias("n_sources_of_grades"),
+    sources = judged.group_by(*_KEY, "source").agg(
+        # a source that is wrong in one place does not agree, whatever it says in another
+        pl.col("is_upheld").all().alias("agrees"),
+        tells_grades.any().alias("tells_grades"),
+        pl.col("is_kept_as_printed").any(),
+    )
+    return sources.group_by(_KEY).agg(
+        pl.len().cast(pl.Int64).alias("n_sources"),
+        pl.col("agrees").sum().cast(pl.Int64).alias("n_sources_agreeing"),
+        (pl.col("agrees") & pl.col("tells_grades")).sum().cast(pl.Int64).alias("n_sources_of_grades"),
+        pl.col("is_kept_as_printed").any(),
     )
 
 
@@ -531,9 +546,16 @@ def _sum_sentences(audit: dict[str, object]) -> list[str]:
     if audit["adds_up"] is not False:
         return []
     known = sum(int(str(audit[name])) for name in _GRADES if audit[name] is not None)
-    return [
-        f"The grades add to {known}, not {audit['n_cases']}: kept as printed, and not used for a comparison."
-    ]
+    kept = (
+        "kept as printed, and"
+        if audit["is_kept_as_printed"]
+        else "no page states them together, and they are"
+    )
+    if known == audit["n_cases"]:
+        return [
+            f"Below good ({audit['n_below_good']}) does not fit the other counts: {kept} not used for a comparison."
+        ]
+    return [f"The grades add to {known}, not {audit['n_cases']}: {kept} not used for a comparison."]
 
 
 def _support_sentences(audit: dict[str, object]) -> list[str]:

@@ -4,6 +4,7 @@
 unknown force, an impossible date or a count that is no count refuses the row and says why.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import dataframely as dy
@@ -11,8 +12,9 @@ import polars as pl
 
 from analysis import vocabulary
 from analysis.evidence import dates, rawfile
+from analysis.evidence.corrections import FILE as CORRECTIONS_FILE
 from analysis.evidence.corrections import AppliedCorrection, Correction, apply
-from analysis.evidence.faults import Reject
+from analysis.evidence.faults import EvidenceError, Fault, Reject
 from analysis.evidence.rawfile import Rule
 from analysis.vocabulary import Grade
 
@@ -129,8 +131,36 @@ def read(
     rows = printed.with_columns(scale=pl.lit(None, dtype=pl.String))
     rows, applied = apply(rows, corrections, file=FILE)
     named = with_force(rows, vocabulary.forces(raw))
-    accepted, rejects = rawfile.sift(named, _rules(), file=FILE)
+    rules = _rules()
+    _refuse_idle_keeps(named, rules)
+    accepted, rejects = rawfile.sift(named, [_unless_kept(rule) for rule in rules], file=FILE)
     return Statement.validate(_parsed(accepted), cast=True), rejects, applied
+
+
+def _unless_kept(rule: Rule) -> Rule:
+    if rule.column is None:
+        return rule
+    return replace(rule, is_broken=rule.is_broken & ~pl.col("kept").list.contains(rule.column))
+
+
+def _refuse_idle_keeps(rows: pl.DataFrame, rules: list[Rule]) -> None:
+    """A row that is kept although nothing is wrong with it has been mended, or was never wrong."""
+    faults = []
+    for number, columns in rows.filter(pl.col("kept").list.len() > 0).select("row", "kept").iter_rows():
+        for column in columns:
+            about = [rule.is_broken.fill_null(False) for rule in rules if rule.column == column]
+            is_wrong = rows.select("row", is_wrong=pl.any_horizontal(pl.lit(False), *about))
+            if not is_wrong.filter(pl.col("row") == number)["is_wrong"][0]:
+                faults.append(
+                    Fault(
+                        CORRECTIONS_FILE,
+                        f"keeps {FILE}, row {number}, as printed, but nothing about {column} is wrong there",
+                        "remove the entry, or name the column that is wrong",
+                        column=column,
+                    )
+                )
+    if faults:
+        raise EvidenceError(faults)
 
 
 def with_force(rows: pl.DataFrame, forces: vocabulary.Forces, /) -> pl.DataFrame:
@@ -154,6 +184,13 @@ def _mapped(column: str, mapping: dict[str, str]) -> pl.Expr:
     return pl.col(column).replace_strict(mapping, default=None, return_dtype=pl.String)
 
 
+def is_dropped() -> Rule:
+    """The rule that a row which a declared correction drops is refused, for its declared reason."""
+    return Rule(
+        None, pl.col("drop_reason").is_not_null(), pl.col("drop_reason"), "nothing: the drop is declared"
+    )
+
+
 def is_no_force() -> Rule:
     """The rule that `force` must name one of the 43 forces or a known group of them."""
     return Rule(
@@ -168,6 +205,20 @@ def is_no_kind() -> Rule:
     """The rule that `inspection` must be a known kind of inspection."""
     known = list(vocabulary.KIND_SLUG_OF_PRINTED)
     return is_unlisted("inspection", known, "a kind of inspection")
+
+
+def is_published_before_fieldwork() -> Rule:
+    """The rule that a report is not published before its fieldwork, as exactly as both dates are stated."""
+    fieldwork, published = pl.col("fieldwork"), pl.col("report_published")
+    length = pl.min_horizontal(fieldwork.str.len_chars(), published.str.len_chars())
+    return Rule(
+        "report_published",
+        dates.exists("fieldwork")
+        & dates.exists("report_published")
+        & (published.str.head(length) < fieldwork.str.head(length)),
+        "lies before the fieldwork",
+        "look both dates up in the report",
+    )
 
 
 def is_unlisted(column: str, known: list[str], noun: str) -> Rule:
@@ -218,7 +269,9 @@ def _scale() -> pl.Expr:
 def _number(column: str) -> pl.Expr:
     # null for anything but digits, so that rules about sums pass over what another rule refuses
     return (
-        pl.when(pl.col(column).str.contains(r"^\d{1,9}$")).then(pl.col(column)).cast(pl.Int64, strict=False)
+        pl.when(pl.col(column).str.contains(r"^[0-9]{1,9}$"))
+        .then(pl.col(column))
+        .cast(pl.Int64, strict=False)
     )
 
 
@@ -230,12 +283,16 @@ def _rules() -> list[Rule]:
     has_grades = pl.any_horizontal(pl.col(name).is_not_null() for name in (*_GRADES, "below_good"))
     scale = _scale()
     month, year = dates.month_or_year("fieldwork"), pl.col("fieldwork").str.slice(0, 4)
-    month_known = pl.when(month.str.len_chars() == 7).then(month).max().over("slug", "kind", year, "group")
+    month_known = (
+        pl.when(dates.exists("fieldwork") & (month.str.len_chars() == 7))
+        .then(month)
+        .max()
+        .over("slug", "kind", year, "group")
+    )
     return [
         rawfile.is_repeated(COLUMNS),
-        Rule(
-            None, pl.col("drop_reason").is_not_null(), pl.col("drop_reason"), "nothing: the drop is declared"
-        ),
+        *(rawfile.is_padded(name) for name in COLUMNS),
+        is_dropped(),
         is_no_force(),
         is_no_kind(),
         dates.is_no_date("fieldwork"),
@@ -246,13 +303,7 @@ def _rules() -> list[Rule]:
             "is blank, and so is report_published: the inspection cannot be told from others",
             "state one of the two, at least its year",
         ),
-        Rule(
-            "report_published",
-            pl.col("report_published")
-            < pl.col("fieldwork").str.head(pl.col("report_published").str.len_chars()),
-            "lies before the fieldwork",
-            "look both dates up in the report",
-        ),
+        is_published_before_fieldwork(),
         Rule(
             "fieldwork",
             # updates come several a year, so a year beside a month is no contradiction there
@@ -282,7 +333,7 @@ def _rules() -> list[Rule]:
         Rule("cases", number["cases"] == 0, "is an audit of no cases", "leave it blank if it is not stated"),
         Rule(
             "cases",
-            (total > number["cases"]) & ~pl.col("kept").list.contains("cases"),
+            total > number["cases"],
             pl.format("is less than the grades, which add to {}", total),
             "look the row up at its url; if it is printed so, declare it in corrections.toml (keep)",
         ),
@@ -303,6 +354,15 @@ def _rules() -> list[Rule]:
             "is a grade that audits have not used since 2015",
             'leave it blank; it is not the same as "requires improvement"',
         ),
+        *(
+            Rule(
+                name,
+                pl.col(name).is_not_null() & (scale == vocabulary.ADEQUATE_IN_THE_MIDDLE.name),
+                "is not on the declared scale of this audit",
+                "leave it blank, or mend the scale in corrections.toml",
+            )
+            for name in ("requires_improvement", "below_good")
+        ),
         Rule(
             "scale",
             pl.col("scale").is_not_null() & ~pl.col("scale").is_in(list(vocabulary.SCALES)),
@@ -311,7 +371,10 @@ def _rules() -> list[Rule]:
         ),
         Rule(
             "inspection",
-            has_grades & (scale == vocabulary.TOPIC_JUDGMENTS.name),
+            has_grades
+            & (scale == vocabulary.TOPIC_JUDGMENTS.name)
+            & dates.exists("fieldwork").fill_null(True)
+            & dates.exists("report_published").fill_null(True),
             "has case grades, but inspections since February 2024 judge topics and grade no cases",
             "leave the grades blank, or mend the dates",
         ),
