@@ -1,5 +1,6 @@
 """Made-up audits, so that a test can set up any counts without touching the shipped data."""
 
+import shutil
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import dataframely as dy
 import polars as pl
 
-from analysis import vocabulary
+from analysis import paths, vocabulary
 from analysis.compare import change
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
 from analysis.evidence import cleaning
@@ -17,7 +18,18 @@ from analysis.evidence.reconcile import Audit
 from analysis.vocabulary import Grade
 
 FORCE = "kent"
-RAW = Path(__file__).resolve().parents[1] / "data" / "raw"
+ROOT = Path(__file__).resolve().parents[1]
+RAW = ROOT / "data" / "raw"
+
+
+def copy_of_project(root: Path) -> paths.Project:
+    """A copy of the project's data and notebooks in `root`, for fixtures that outlive one test."""
+    shutil.copytree(RAW, root / "data" / "raw")
+    shutil.copytree(
+        ROOT / "notebooks", root / "notebooks", ignore=shutil.ignore_patterns("scratch", ".ipynb_checkpoints")
+    )
+    (root / "docs").mkdir()
+    return paths.Project(root)
 
 
 @cache
@@ -119,3 +131,29 @@ def single(counts: Sequence[int | None], /, **changed: Any) -> SingleAudit:
 def none(*, force: str = FORCE) -> NoAudit:
     """A force of which no audit is known."""
     return NoAudit(force, 0.95)
+
+
+# One of each kind of thing that charts and tables must cope with.
+MADE_UP: dict[str, Comparison | SingleAudit] = {
+    "both ranges on one side": pair((5, 60, 5), (30, 10, 30)),
+    "level": pair((10, 20, 10), (20, 40, 20)),
+    "a grade without cases": pair((10, 0, 30), (0, 20, 20)),
+    "all good": pair((0, 0, 30), (0, 0, 40)),
+    "four grades": pair((5, 6, 7, 8), (8, 7, 6, 5), scale="four grades"),
+    "below good on one side": pair(
+        (None, None, 20), (20, 20, 40), earlier={"n_cases": 80, "n_below_good": 60}
+    ),
+    "one grade that only one audit could give": pair(
+        (9, 20, 12), (9, 8, 20, 12), later={"scale": "four grades"}
+    ),
+    "a sliver": pair((1, 200, 1), (2, 150, 1)),
+    "no number of cases": pair((None, None, None), (9, 20, 12)),
+    "an ampersand in the name": pair(
+        (5, 6, 7),
+        (7, 6, 5),
+        earlier={"force": "devon-and-cornwall"},
+        later={"force": "devon-and-cornwall"},
+    ),
+    "one grade known": single((30, None, None), n_cases=79),
+    "no grade known": single((None, None, None), n_cases=31),
+}

@@ -80,6 +80,8 @@ def test_the_shipped_corrections_are_read_and_each_says_why() -> None:
         ("audit_statements.csv", "graded_by", "override", 1),
         ("audit_statements.csv", "cases", "keep", 1),
         ("audit_statements.csv", "scale", "override", 7),
+        ("claims.csv", "fieldwork", "override", 1),
+        ("claims.csv", "report_published", "override", 1),
     ]
     assert all(one.reason.endswith(".") for one in entries)
 
@@ -111,7 +113,7 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "corrections.toml").mkdir()
 
-    with pytest.raises(EvidenceError, match="^corrections.toml: "):
+    with pytest.raises(EvidenceError, match=r"^corrections\.toml: "):
         corrections.load(tmp_path)
 
 

@@ -84,7 +84,7 @@ def test_a_line_break_within_quotes_does_not_shift_the_row_numbers(path: Path) -
 
 
 @pytest.mark.parametrize(
-    "character", list("\v\f\x1c\x1d\x1e\x85\u2028\u2029\0\ufeff"), ids=lambda c: f"U+{ord(c):04X}"
+    "character", list("\v\f\x1c\x1d\x1e\x85\u2028\u2029\ufeff"), ids=lambda c: f"U+{ord(c):04X}"
 )
 def test_only_a_line_end_ends_a_record(path: Path, character: str) -> None:
     # no CSV writer puts quotes around these; some web pages are full of them
@@ -93,7 +93,14 @@ def test_only_a_line_end_ends_a_record(path: Path, character: str) -> None:
     assert rawfile.read(path, COLUMNS).rows() == [(2, "Kent", "12", f"before{character}after")]
 
 
-@given(st.lists(st.tuples(*(st.text(st.characters(exclude_categories=["Cs"])) for _ in COLUMNS)), min_size=1))
+@given(
+    st.lists(
+        st.tuples(
+            *(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")) for _ in COLUMNS)
+        ),
+        min_size=1,
+    )
+)
 def test_whatever_is_written_within_quotes_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, records: list[tuple[str, ...]]
 ) -> None:
@@ -110,29 +117,35 @@ def test_whatever_is_written_within_quotes_is_read_back(
 @pytest.mark.parametrize(
     ("content", "row", "reason", "remedy"),
     [
-        (None, None, "is missing from data/raw", "restore it from version control"),
-        (b"", None, "is empty", "restore it from version control"),
-        (b" \r\n\t\n", None, "is empty", "restore it from version control"),
-        (codecs.BOM_UTF8, None, "is empty", "restore it from version control"),
-        (b"force,cases,note\n", None, "has a header and no rows", "restore it from version control"),
-        (b"force,cases,note\n\n\n", None, "has a header and no rows", "restore it from version control"),
+        (None, None, "is missing from data/raw", "restore"),
+        (b"", None, "is empty", "restore"),
+        (b" \r\n\t\n", None, "is empty", "restore"),
+        (codecs.BOM_UTF8, None, "is empty", "restore"),
+        (codecs.BOM_UTF8 + b"\n", None, "is empty", "restore"),
+        (b"force,cases,note\n", None, "has a header and no rows", "restore"),
+        (b"force,cases,note\n\n\n", None, "has a header and no rows", "restore"),
         (
             "force,cases,note\nKent,1,a\nDyfed–Powys,2,b\n".encode("cp1252"),
             3,
-            "is not UTF-8 text (byte 0x96)",
-            'save the file as "CSV UTF-8"',
+            "is not UTF-8 text (byte 0x96",
+            "save the file",
         ),
-        (GOOD.decode().encode("utf-16"), 1, "is not UTF-8 text (byte 0xff)", 'save the file as "CSV UTF-8"'),
+        (GOOD.decode().encode("utf-16"), 1, "is not UTF-8 text (byte 0xff", "save the file"),
+        (GOOD.decode().encode("utf-16-le"), None, "NUL characters", "save the file"),
+        (GOOD.replace(b"first", b"fir\0st"), None, "NUL characters", "save the file"),
     ],
     ids=[
         "missing",
         "empty",
         "blank",
         "a byte order mark alone",
+        "a byte order mark and a blank line",
         "header only",
         "header and blank lines",
         "Windows 1252",
         "UTF-16",
+        "UTF-16 without a mark",
+        "NUL",
     ],
 )
 def test_a_file_that_is_unusable_as_a_whole_is_told_once(
@@ -140,7 +153,9 @@ def test_a_file_that_is_unusable_as_a_whole_is_told_once(
 ) -> None:
     (fault,) = faults_of(path, content)
 
-    assert fault == Fault("some.csv", reason, remedy, row=row)
+    assert places([fault]) == [("some.csv", row, None)]
+    assert reason in fault.reason
+    assert remedy in fault.remedy
 
 
 def test_a_folder_in_the_place_of_the_file_is_told(path: Path) -> None:
@@ -157,11 +172,13 @@ def test_a_folder_in_the_place_of_the_file_is_told(path: Path) -> None:
         (b"force,cases", ["note"]),
         (b"note", ["force", "cases"]),
         (b"force,cases,note,url", ["url"]),
-        (b"force,Cases,note", ["cases", "Cases"]),
-        (b"force, cases,note", ["cases", " cases"]),
-        (b"force;cases;note", ["force", "cases", "note", "force;cases;note"]),
-        (b"force,cases,note,", [""]),
+        (b"force,Cases,note", ["Cases", "cases"]),
+        (b"force, cases,note", [" cases", "cases"]),
+        (b"force;cases;note", ["force;cases;note", "force", "cases", "note"]),
+        (b"force,cases,note,", [None]),
         (b"force,cases,note,force", ["force"]),
+        (b"force,cases,note,,", [None]),
+        (b",,", [None]),
     ],
     ids=[
         "missing",
@@ -172,12 +189,14 @@ def test_a_folder_in_the_place_of_the_file_is_told(path: Path) -> None:
         "semicolons",
         "without a name",
         "twice",
+        "two without a name",
+        "none with a name",
     ],
 )
-def test_every_wrong_column_is_named(path: Path, header: bytes, columns: list[str]) -> None:
+def test_every_wrong_column_is_named(path: Path, header: bytes, columns: list[str | None]) -> None:
     faults = faults_of(path, header + b"\nKent,12,x\n")
 
-    assert places(faults) == [("some.csv", 1, column) for column in columns]
+    assert sorted(map(str, places(faults))) == sorted(str(("some.csv", 1, column)) for column in columns)
     assert all(fault.reason and fault.remedy for fault in faults)
 
 
@@ -186,17 +205,15 @@ def test_columns_in_another_order_are_refused_with_the_right_order(path: Path) -
 
     assert places([fault]) == [("some.csv", 1, None)]
     assert fault.reason == "the columns are in another order"
-    assert fault.remedy == "order them as force, cases, note"
+    assert "force, cases, note" in fault.remedy
 
 
 def test_every_ragged_record_is_told_with_its_row(path: Path) -> None:
     faults = faults_of(path, b'force,cases,note\nKent,1\nEssex,1,"a\nb"\nSurrey,1,x, with a comma\n')
 
     assert places(faults) == [("some.csv", 2, None), ("some.csv", 4, None)]
-    assert [fault.reason for fault in faults] == [
-        "has 2 values where the header names 3 columns",
-        "has 4 values where the header names 3 columns",
-    ]
+    assert [[n for n in "0123456789" if n in fault.reason] for fault in faults] == [["2", "3"], ["3", "4"]]
+    assert all("comma" in fault.remedy for fault in faults)
 
 
 @pytest.mark.parametrize(
@@ -365,11 +382,13 @@ def test_a_fault_is_one_sentence(place: dict[str, int | str], sentence: str) -> 
 
 @pytest.mark.parametrize("break_", ["\n", "\r\n", "\r", "\u2028"], ids=["LF", "CRLF", "CR", "U+2028"])
 def test_a_value_with_a_line_break_does_not_break_the_sentence(break_: str) -> None:
-    sentence = Fault("some.csv", "is odd", "mend it", row=3, value=f"two{break_}lines").sentence
+    # a reason may quote what else is in the row, and a name of a column comes from the file too
+    told = {"reason": f"is not{break_}even", "column": f"ca{break_}ses", "value": f"two{break_}lines"}
+
+    sentence = Fault(file="some.csv", remedy="mend it", row=3, **told).sentence
 
     assert len(sentence.splitlines()) == 1
-    assert "two" in sentence
-    assert "lines" in sentence
+    assert [word for word in ("not", "even", "ca", "ses", "two", "lines") if word not in sentence] == []
 
 
 def test_faults_become_a_table_in_their_order() -> None:

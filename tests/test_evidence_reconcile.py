@@ -127,7 +127,8 @@ REAL_CASES = {
         {"cases": 21, "good": 0, "requires_improvement": 10, "inadequate": 11, "below_good": 21},
         ("derived", 3, 3, True),
         (["n_requires_improvement"], []),
-        "Not printed but follows by arithmetic: requires improvement 10.",
+        "Not printed but follows by arithmetic: requires improvement 10. "
+        "Only 2 of the 3 sources that agree state any grade.",
     ),
     "Greater Manchester 2014, by inspectors": (
         ("greater-manchester-2014-07-initial", {}),
@@ -169,14 +170,18 @@ REAL_CASES = {
 
 @pytest.mark.parametrize("case", REAL_CASES)
 def test_a_real_case_comes_out_right(audits: pl.DataFrame, case: str) -> None:
-    (inspection_id, key), counts, (resolution, n, n_agreeing, adds_up), (derived, contested), note = REAL_CASES[
-        case
-    ]
+    (inspection_id, key), counts, (resolution, n, n_agreeing, adds_up), (derived, contested), note = (
+        REAL_CASES[case]
+    )
 
     audit = the_audit(audits, inspection_id, **key)
 
     assert counts_of(audit) == counts
-    assert (audit["resolution"], audit["n_sources"], audit["n_sources_agreeing"]) == (resolution, n, n_agreeing)
+    assert (audit["resolution"], audit["n_sources"], audit["n_sources_agreeing"]) == (
+        resolution,
+        n,
+        n_agreeing,
+    )
     assert audit["adds_up"] is adds_up
     assert (audit["derived"], audit["contested"]) == (derived, contested)
     assert audit["note"] == note
@@ -242,7 +247,13 @@ def test_figures_of_groups_never_carry_a_force_and_come_last(audits: pl.DataFram
 
 def test_audits_come_by_force_then_date_then_area_then_who_graded(audits: pl.DataFrame) -> None:
     keys = [
-        (row["force"], row["fieldwork"] or row["published"], row["area"] != "overall", row["area"], row["graded_by"])
+        (
+            row["force"],
+            row["fieldwork"] or row["published"],
+            row["area"] != "overall",
+            row["area"],
+            row["graded_by"],
+        )
         for row in audits.drop_nulls("force").iter_rows(named=True)
     ]
 
@@ -357,7 +368,10 @@ def test_a_full_tie_leaves_the_count_unknown_and_says_so() -> None:
 
 def test_a_tie_on_one_count_leaves_the_others_known() -> None:
     audit = resolve(
-        said("A", cases=10, inadequate=4), said("B", cases=10, inadequate=4), said("C", good=3), said("D", good=2)
+        said("A", cases=10, inadequate=4),
+        said("B", cases=10, inadequate=4),
+        said("C", good=3),
+        said("D", good=2),
     )
 
     assert counts_of(audit) == {"cases": 10, "inadequate": 4}
@@ -394,7 +408,11 @@ def test_a_note_never_says_that_another_value_was_taken_than_the_resolved_one(fi
             {"good": 3, "inadequate": 0},
         ),
         ("three grades", {"cases": 10, "good": 10}, {"requires_improvement": 0, "inadequate": 0}),
-        ("three grades", {"cases": 10, "below_good": 0}, {"good": 10, "requires_improvement": 0, "inadequate": 0}),
+        (
+            "three grades",
+            {"cases": 10, "below_good": 0},
+            {"good": 10, "requires_improvement": 0, "inadequate": 0},
+        ),
         ("three grades", {"cases": 10, "below_good": 10}, {"good": 0}),
         ("three grades", {"cases": 6, "requires_improvement": 1, "inadequate": 5}, {"good": 0}),
         ("three grades", {"good": 3, "below_good": 7}, {"cases": 10}),
@@ -506,22 +524,29 @@ def test_what_else_applies_is_told_in_the_note() -> None:
     assert audit["note"] == (
         "Sources disagree on the number of cases: 10 (2 independent sources) was taken, 11 (C) was not. "
         "Not printed but follows by arithmetic: good 3. "
-        "Not stated in any source read: requires improvement and inadequate (only their sum, 7)."
+        "Not stated in any source read: requires improvement and inadequate (only their sum, 7). "
+        "Only 1 of the 2 sources that agree states any grade."
     )
 
 
-@pytest.mark.parametrize("scale", ["three grades", "four grades", "topic judgments"])
-def test_a_page_that_gives_no_count_at_all_makes_an_audit_of_which_nothing_is_known(scale: str) -> None:
-    audit = resolve(said("A", scale=scale))
+@pytest.mark.parametrize(
+    ("said_", "told"),
+    [
+        ([said("A", **FULL), said("B", **FULL)], None),
+        ([said("A", **FULL), said("B", cases=10)], "Only 1 of the 2 sources that agree states any grade."),
+        (
+            [said("A", **FULL), said("B", **FULL), said("C", cases=10)],
+            "Only 2 of the 3 sources that agree state any grade.",
+        ),
+        ([said("A", **FULL), said("B", cases=10, below_good=7)], None),
+        ([said("A", cases=10), said("B", cases=10)], None),
+    ],
+    ids=["both", "one of two", "two of three", "below good is a grade", "none"],
+)
+def test_support_for_the_total_alone_is_told_apart(said_: list[dict[str, Any]], told: str | None) -> None:
+    note = resolve(*said_)["note"] or ""
 
-    assert counts_of(audit) == {}
-    assert audit["resolution"] == "partial"
-
-
-def test_a_page_that_gives_no_count_at_all_changes_nothing_in_an_audit() -> None:
-    audit = resolve(said("A", **FULL), said("B"))
-
-    assert {name: counts_of(audit)[name] for name in FULL} == FULL
+    assert told in note if told else "that agree" not in note
 
 
 def test_a_source_that_contradicts_itself_does_not_agree() -> None:
@@ -542,7 +567,10 @@ def test_too_few_grades_for_the_total_are_kept_and_flagged() -> None:
     [
         [said("A", cases=10, good=3, below_good=4)],
         [said("A", cases=10, good=3), said("B", cases=10, below_good=6)],
-        [said("A", cases=10, good=3, requires_improvement=3, inadequate=4), said("P", "primary", cases=10, good=4)],
+        [
+            said("A", cases=10, good=3, requires_improvement=3, inadequate=4),
+            said("P", "primary", cases=10, good=4),
+        ],
         [said("A", cases=10), said("B", good=3), said("C", below_good=8)],
     ],
     ids=["of one page", "of two pages that tie", "of two pages that rank", "of three pages"],
@@ -553,7 +581,9 @@ def test_good_and_below_good_that_do_not_make_the_total_are_never_both_trusted(
     audit = resolve(*said_)
 
     known = None not in (audit["n_cases"], audit["n_good"], audit["n_below_good"])
-    assert not known or audit["n_good"] + audit["n_below_good"] == audit["n_cases"] or audit["adds_up"] is False
+    assert (
+        not known or audit["n_good"] + audit["n_below_good"] == audit["n_cases"] or audit["adds_up"] is False
+    )
 
 
 @pytest.mark.parametrize(
@@ -650,10 +680,11 @@ def statement_sets(draw: st.DrawFn) -> list[dict[str, Any]]:
             or None not in (counts["requires_improvement"], counts["inadequate"])
         ):
             counts["below_good"] = stated
-        total = (
-            (counts["good"] or 0) + (counts.get("adequate") or 0) + max(stated, counts["below_good"] or 0)
-        )
-        counts["cases"] = draw(st.none() | st.integers(max(total, 1), max(total, 1) + 3))
+        total = (counts["good"] or 0) + (counts.get("adequate") or 0) + max(stated, counts["below_good"] or 0)
+        # a page that states no count at all is refused before
+        is_silent = all(count is None for count in counts.values())
+        n_cases = st.integers(max(total, 1), max(total, 1) + 3)
+        counts["cases"] = draw(n_cases if is_silent else st.none() | n_cases)
         found.append(
             said(
                 draw(st.sampled_from("ABCD")),
@@ -709,7 +740,9 @@ def test_every_grade_of_the_scale_has_a_row_worst_first(evidence: Evidence) -> N
 
 def test_a_grade_without_cases_is_present_with_zero_and_an_unknown_one_with_null(evidence: Evidence) -> None:
     def counts(inspection_id: str) -> list[tuple[str, int | None]]:
-        rows = evidence.case_grades.filter(inspection_id=inspection_id, area="overall", graded_by="inspectors")
+        rows = evidence.case_grades.filter(
+            inspection_id=inspection_id, area="overall", graded_by="inspectors"
+        )
         return rows.select("grade", "n_cases").rows()
 
     assert counts("northamptonshire-2019-03-review") == [

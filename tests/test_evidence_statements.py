@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from analysis import vocabulary
-from analysis.evidence import corrections, statements
+from analysis.evidence import corrections, reconcile, statements
 from analysis.evidence.faults import EvidenceError
+from analysis.evidence.statements import Statement
 
 SHIPPED = Path(__file__).resolve().parents[1] / "data" / "raw"
 FILE = statements.FILE
@@ -273,6 +274,13 @@ LOOK_UP = "look the row up at its url"
             DIGITS,
         ),
         (
+            {"cases": "", "good": "", "requires_improvement": "", "inadequate": ""},
+            None,
+            None,
+            "states no count at all",
+            "add the counts that the page states, or remove the row",
+        ),
+        (
             {"cases": "0", "good": "", "requires_improvement": "", "inadequate": ""},
             "cases",
             "0",
@@ -376,7 +384,7 @@ LOOK_UP = "look the row up at its url"
     ids=lambda value: " ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else "",
 )
 def test_a_broken_rule_refuses_its_row_and_no_other(
-    raw: Path, cells: dict[str, str], column: str, value: str | None, reason: str, remedy: str
+    raw: Path, cells: dict[str, str], column: str | None, value: str | None, reason: str, remedy: str
 ) -> None:
     reject = the_reject(changed(raw, **cells))
 
@@ -448,33 +456,46 @@ def test_a_month_that_does_not_exist_does_not_refuse_the_year_of_another_row(raw
     assert rejects["row"].to_list() == [len(RECORDS) + 2]
 
 
+# Whether two pages mean one inspection cannot be told for certain, but must not pass unseen
 @pytest.mark.parametrize(
     "cells",
     [
-        {"fieldwork": "", "publisher": "Other"},
-        {"fieldwork": "", "report_published": "2022", "publisher": "Other"},
+        {"fieldwork": ""},
+        {"fieldwork": "", "report_published": "2022-08"},
+        {"fieldwork": "", "report_published": "2022"},
+        {"fieldwork": "2022-03"},
     ],
-    ids=["published on the same day", "published in the same year"],
+    ids=["published on that day", "published in that month", "published in that year", "a month later"],
 )
-def test_a_page_that_leaves_out_the_fieldwork_does_not_make_a_second_audit(
+def test_a_page_that_dates_an_inspection_otherwise_is_refused_or_shown_as_a_look_alike(
     raw: Path, cells: dict[str, str]
 ) -> None:
-    accepted, rejects, _ = added(raw, **cells)
+    accepted, rejects, _ = added(raw, **cells, publisher="Other")
 
-    ids = accepted.filter((pl.col("force") == "warwickshire") & (pl.col("kind") == "initial"))[
-        "inspection_id"
-    ]
-    assert rejects["row"].to_list() == [len(RECORDS) + 2] or ids.n_unique() == 1
+    audits, _ = reconcile.reconcile(Statement.cast(accepted))
+    pairs = reconcile.look_alikes(audits)
+    assert rejects["row"].to_list() == [len(RECORDS) + 2] or "warwickshire-2022-02-initial" in {
+        *pairs["inspection_id"],
+        *pairs["other_inspection_id"],
+    }
 
 
-def test_a_year_of_publication_beside_a_month_does_not_make_a_second_audit(raw: Path) -> None:
+def test_a_year_of_publication_beside_a_month_is_refused_or_shown_as_a_look_alike(raw: Path) -> None:
     review = {"force": "Cleveland", "inspection": "post-inspection review", "area": "missing children"}
     blank = dict.fromkeys(("fieldwork", "good", "requires_improvement", "inadequate"), "")
 
     accepted, rejects, _ = added(raw, **review | blank, cases="8", report_published="2018")
 
-    ids = accepted.filter((pl.col("force") == "cleveland") & (pl.col("kind") == "review"))["inspection_id"]
-    assert rejects["row"].to_list() == [len(RECORDS) + 2] or ids.n_unique() == 1
+    audits, _ = reconcile.reconcile(Statement.cast(accepted))
+    assert rejects["row"].to_list() == [len(RECORDS) + 2] or reconcile.look_alikes(audits).rows() == [
+        (
+            "cleveland-published-2018-11-review",
+            "cleveland-published-2018-review",
+            "cleveland",
+            "missing children",
+            "inspectors",
+        )
+    ]
 
 
 @pytest.mark.parametrize(
@@ -483,11 +504,11 @@ def test_a_year_of_publication_beside_a_month_does_not_make_a_second_audit(raw: 
         *(
             ({name: value}, name)
             for name in ("cases", "good", "adequate", "inadequate", "below_good")
-            for value in (" ", " 7", "7 ", "\u00a07", "+7", "7\n", "7\x00", "7,0", "1e1", "٧", "７", "²", "Ⅶ")
+            for value in (" ", " 7", "7 ", "\u00a07", "+7", "7\n", "7,0", "1e1", "٧", "７", "²", "Ⅶ")
         ),
         ({"good": "9" * 10}, "good"),
         ({"good": "9" * 10_000}, "good"),
-        ({"force": "Kent\x00"}, "force"),
+        ({"force": "Kent\u200b"}, "force"),
         ({"force": "x" * 10_000}, "force"),
         ({"force": "Kent; Surrey"}, "force"),
         ({"inspection": "initial  inspection"}, "inspection"),
@@ -748,18 +769,16 @@ def test_a_text_that_is_shared_is_the_source_and_else_the_publisher(
 @pytest.mark.parametrize(
     "cells",
     [
-        {"cases": "", "good": "", "requires_improvement": "", "inadequate": ""},
         {"cases": ""},
         {"good": "20"},
         {"good": "", "requires_improvement": "", "inadequate": "", "below_good": "74"},
         {"requires_improvement": "", "inadequate": "", "below_good": "51"},
         {"below_good": "51"},
         {"title": 'two\nlines, "quoted"', "note": "x" * 10_000},
-        {"force": "  warwickshire POLICE  "},
+        {"force": "The  warwickshire POLICE"},
         {"cases": "074"},
     ],
     ids=[
-        "no count",
         "no total",
         "less than the total",
         "all below good",
@@ -781,7 +800,7 @@ PLAUSIBLE = st.one_of(
     st.integers(-3, 10**12).map(str),
     st.dates().map(str),
     st.text("0123456789- .+eE٧²", max_size=10),
-    st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20),
 )
 EDITS = st.lists(
     st.tuples(st.integers(0, len(RECORDS) - 1), st.sampled_from(HEADER), PLAUSIBLE), min_size=1, max_size=15
@@ -811,8 +830,12 @@ def test_whatever_is_in_the_cells_every_row_is_accepted_or_refused_and_none_is_b
     try:
         accepted, rejects, _ = read(scratch)
     except EvidenceError as error:
-        # all that can be wrong with the file as a whole is a correction that no longer fits
-        assert all("corrections.toml" in fault.sentence for fault in error.faults)
+        faults = error.faults
+    else:
+        faults = ()
+    # all that can be wrong with the file as a whole is a correction that no longer fits
+    assert all("corrections.toml" in fault.sentence for fault in faults)
+    if faults:
         return
 
     assert sorted([*accepted["row"], *rejects["row"]]) == list(range(2, len(RECORDS) + 2))

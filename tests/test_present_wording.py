@@ -216,7 +216,8 @@ def half_up(share: Fraction, places: int = 0) -> str:
 
 def allowed_numbers(examined: Comparison | SingleAudit) -> set[str]:
     """Every number that a sentence about these audits may show, worked out from the figures alone."""
-    allowed = {"50", "20"}  # the level at which neither audit is better; the fewest cases compared
+    # where neither audit is better; the fewest cases compared; the power of the smallest change
+    allowed = {"50", str(change.FEWEST_CASES), f"{change.POWER * 100:.0f}"}
     audits = [examined.baseline, examined.follow_up] if isinstance(examined, Comparison) else [examined.audit]
     for audit in audits:
         allowed |= {date[:4] for date in (audit.fieldwork, audit.published) if date}
@@ -644,7 +645,7 @@ def test_no_headline_of_any_force_claims_that_nothing_changed(slug: str, evidenc
 MOST_WORDS = 30
 # Longer sentences that the code has; each should be split, and then its line here goes.
 LONGER = (
-    r"^With \d+ and \d+ cases only large changes are likely to show",
+    r"^A test of one share alone would find a rise of about .* or a fall of about",
     r"^One audit only: of the \d+ cases about children at high risk of sexual exploitation",
     r"^(- )?Evidence is called clear only if",
 )

@@ -299,8 +299,8 @@ def one_sentence(message: str) -> bool:
     ("content", "reason"),
     [
         (None, "is missing from data/raw: restore it"),
-        (b"", "row 1: the columns must be slug, ons_code"),
-        (b"\n\n", "row 1: the columns must be slug, ons_code"),
+        (b"", "restore"),
+        (b"\n\n", "restore"),
         (b"slug,ons_code\nkent,E23000032\n", "row 1: the columns must be slug, ons_code"),
         (b"slug;ons_code;short_name\n", "row 1: the columns must be slug, ons_code"),
         ((SHIPPED / "forces.csv").read_bytes().splitlines(keepends=True)[0], "lists no force: restore it"),

@@ -1,0 +1,303 @@
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import synthetic
+from lxml import html
+
+from analysis import paths, vocabulary
+from analysis.compare import change
+from analysis.compare.change import Comparison, NoAudit, SingleAudit
+from analysis.evidence.cleaning import Evidence
+from analysis.present import wording
+from analysis.publish import batch, record, site
+from analysis.publish.record import Outcome, RunRecord
+
+# The index is made from what lies in `reports`. Here that is put there by hand, so that every
+# state can be had without a kernel; test_publish_batch.py looks at the index after real runs.
+COMPARED = synthetic.slugs(Comparison)
+ALONE = synthetic.slugs(SingleAudit)
+WITHOUT = synthetic.slugs(NoAudit)
+HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)> {{ 7 * 7 }} {% raw %} &lt;'
+
+
+def run_record(force: str, **changed: Any) -> RunRecord:
+    given = {
+        "run_id": "0" * 32,
+        "force": force,
+        "outcome": Outcome.PUBLISHED,
+        "headline": f"Headline of {force}.",
+        "about": f"Compared: two audits of {force}.",
+        "compared": (f"{force}-2021-04-initial", f"{force}-2022-04-review"),
+        "parameters": {"force": force},
+        "started": datetime(2024, 5, 1, 12, tzinfo=UTC),
+        "finished": datetime(2024, 5, 1, 12, 1, tzinfo=UTC),
+        "inputs": {},
+        "code_version": "0.1.0",
+        "revision": None,
+        "is_dirty": None,
+        "packages": {},
+        "outputs": {},
+    }
+    return RunRecord(**given | changed)
+
+
+def file(project: paths.Project, name: str, text: str = "<!doctype html>") -> None:
+    path = project.reports / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def publish(project: paths.Project, force: str, *, folder: str = "", **changed: Any) -> None:
+    place = project.reports / force / folder
+    place.mkdir(parents=True, exist_ok=True)
+    record.write(run_record(force, **changed), place)
+    if not folder:
+        file(project, f"{force}/report.html")
+
+
+def index_of(project: paths.Project, evidence: Evidence) -> Any:
+    path = site.write_index(evidence, project, footer=batch.footer(project))
+    assert path == project.reports / "index.html"
+    return html.document_fromstring(path.read_text(encoding="utf-8"))
+
+
+def rows(tree: Any) -> dict[str, Any]:
+    return {row.get("id"): row for row in tree.iterfind(".//tbody/tr")}
+
+
+def words(element: Any) -> str:
+    return " ".join("".join(element.itertext()).split())
+
+
+@pytest.fixture
+def full(project: paths.Project, evidence: Evidence) -> Any:
+    """An index with a row of every kind."""
+    publish(project, "warwickshire")
+    publish(project, "avon-and-somerset", outcome=Outcome.ONE_AUDIT)
+    publish(project, "dorset", headline="The earlier headline.")
+    failed = {"outcome": Outcome.FAILED, "headline": "cell 3 ended in ValueError: no file"}
+    publish(project, "dorset", folder="failed", **failed)
+    publish(project, "suffolk", folder="failed", **failed)
+    file(project, "data-quality.html")
+    return index_of(project, evidence)
+
+
+def test_index_lists_every_force_once_by_its_full_name(full: Any, project: paths.Project) -> None:
+    forces = vocabulary.forces(project.raw)
+    assert len(forces) == 43
+    assert {slug: words(row[0]) for slug, row in rows(full).items()} == {
+        force.slug: force.full_name for force in forces
+    }
+
+
+def test_forces_are_in_alphabetical_order_and_the_page_says_that_the_order_means_nothing(full: Any) -> None:
+    names = [vocabulary.force(slug).short_name for slug in rows(full)]
+    assert names == sorted(names)
+    assert "alphabetical order" in words(full)
+    assert not re.search(r"\b(rank|best|worst|league|top)\w*\b", words(full.find(".//main")), re.IGNORECASE)
+
+
+def test_status_is_what_the_last_run_left(full: Any) -> None:
+    status = {slug: words(row[1]) for slug, row in rows(full).items()}
+    assert status["warwickshire"] == "published"
+    assert status["avon-and-somerset"] == "one audit only"
+    assert status["dorset"] == status["suffolk"] == "failed"
+    assert {status[slug] for slug in WITHOUT} == {"no audits yet"}
+    run = {"warwickshire", "avon-and-somerset", "dorset", "suffolk"}
+    assert {status[slug] for slug in {*COMPARED, *ALONE} - run} == {"not run yet"}
+
+
+def test_counts_above_the_table_add_to_all_forces(full: Any) -> None:
+    told = words(full.find(".//div[@class='box']"))
+    counts = dict(re.findall(r"(published|one audit only|no audits yet|failed|not run yet) (\d+)", told))
+    status = [words(row[1]) for row in rows(full).values()]
+    assert {name: int(n) for name, n in counts.items()} == {name: status.count(name) for name in set(status)}
+    assert "Of 43 police forces" in told
+
+
+def test_headline_and_audits_are_those_of_the_record(full: Any) -> None:
+    row = words(rows(full)["warwickshire"])
+    assert "Headline of warwickshire." in row
+    assert "Compared: two audits of warwickshire." in row
+
+
+def test_audits_that_were_chosen_are_named_and_not_the_usual_ones(
+    project: paths.Project, evidence: Evidence
+) -> None:
+    publish(project, "metropolitan", about="Compared: two quarterly updates.")
+    usual = wording.compared(change.examine(evidence.audits, force="metropolitan"))
+    row = words(rows(index_of(project, evidence))["metropolitan"])
+    assert "two quarterly updates" in row
+    assert usual not in row
+
+
+def test_link_leads_to_the_report_and_only_where_there_is_one(full: Any, project: paths.Project) -> None:
+    links = {slug: [link.get("href") for link in row.iterfind(".//a")] for slug, row in rows(full).items()}
+    assert links["warwickshire"] == ["warwickshire/report.html"]
+    assert links["dorset"] == ["dorset/report.html"]
+    assert links["suffolk"] == []
+    assert not any(links[slug] for slug in WITHOUT)
+    for hrefs in links.values():
+        assert all((project.reports / href).is_file() for href in hrefs)
+
+
+def test_failed_force_says_why_and_that_the_link_is_to_the_earlier_report(full: Any) -> None:
+    dorset, suffolk = words(rows(full)["dorset"]), words(rows(full)["suffolk"])
+    for row in (dorset, suffolk):
+        assert "The last run failed: cell 3 ended in ValueError: no file" in row
+    assert "earlier report" in dorset
+    assert "earlier report" not in suffolk
+    # the headline of a report that could not be renewed is not passed off as the latest
+    assert "The earlier headline." not in dorset
+
+
+@pytest.mark.parametrize("slug", WITHOUT)
+def test_force_without_audits_names_the_inspections_that_are_known_to_exist(
+    slug: str, project: paths.Project, evidence: Evidence
+) -> None:
+    row = words(rows(index_of(project, evidence))[slug])
+    known = evidence.known_inspections.filter(evidence.known_inspections["force"] == slug).to_dicts()
+    for one in known:
+        assert wording.known_inspection(one) in row
+    assert ("Known to exist" in row) == bool(known)
+
+
+def test_both_inspections_of_staffordshire_are_named(project: paths.Project, evidence: Evidence) -> None:
+    row = words(rows(index_of(project, evidence))["staffordshire"])
+    assert re.search(r"[^-]inspection of 2021", row)
+    assert re.search(r"re-inspection of March 2023", row)
+
+
+def test_page_on_data_quality_is_linked_once_it_is_there(project: paths.Project, evidence: Evidence) -> None:
+    before = index_of(project, evidence)
+    file(project, "data-quality.html")
+    after = index_of(project, evidence)
+    hrefs = [[link.get("href") for link in tree.iterfind(".//a")] for tree in (before, after)]
+    assert ["data-quality.html" in one for one in hrefs] == [False, True]
+
+
+def test_index_is_accessible_html(full: Any, project: paths.Project) -> None:
+    text = (project.reports / "index.html").read_text(encoding="utf-8")
+    assert text.lower().startswith("<!doctype html>")
+    assert full.get("lang") == "en-GB"
+    assert full.findtext("head/title").strip()
+    assert [heading.tag for heading in full.xpath("//h1 | //h2 | //h3")][:1] == ["h1"]
+    assert len(full.findall(".//h1")) == 1
+    main = full.find(".//main")
+    assert full.find(".//a").get("href") == f"#{main.get('id')}"
+    table = main.find(".//table")
+    assert table[0].tag == "caption"
+    assert {cell.get("scope") for cell in table.iterfind(".//thead//th")} == {"col"}
+    assert {cell.get("scope") for cell in table.iterfind(".//tbody//th")} == {"row"}
+    region = table.getparent()
+    assert (region.get("role"), region.get("tabindex")) == ("region", "0")
+    assert region.get("aria-labelledby") == table[0].get("id")
+    ids = [one.get("id") for one in full.iter() if one.get("id") is not None]
+    assert len(ids) == len(set(ids))
+
+
+def test_index_runs_nothing_and_loads_nothing(full: Any, project: paths.Project) -> None:
+    assert not full.xpath("//script | //link | //img | //iframe | //form | //base | //object")
+    assert not full.xpath("//*[@src or @srcset or @onclick or @onload]")
+    assert not re.search(r"url\(|@import", "".join(full.itertext("style")))
+    policy = full.find("head/meta[@http-equiv='Content-Security-Policy']").get("content")
+    assert policy.startswith("default-src 'none'")
+    assert "script-src" not in policy
+    text = (project.reports / "index.html").read_text(encoding="utf-8")
+    assert str(project.root) not in text
+    # works from a file share: every link is relative
+    assert all(not re.match(r"[a-z]+:|/", link.get("href")) for link in full.iterfind(".//a"))
+    assert len(text) < 150_000
+
+
+def test_index_ends_on_the_limits_and_the_licence(full: Any) -> None:
+    assert wording.LIMITS in words(full)
+    footer = words(full.find(".//footer"))
+    assert "Open Government Licence" in footer
+    assert "not official statistics" in footer
+
+
+def test_words_of_records_are_shown_as_they_are(project: paths.Project, evidence: Evidence) -> None:
+    publish(project, "warwickshire", headline=HOSTILE, about=HOSTILE)
+    publish(project, "dorset", folder="failed", outcome=Outcome.FAILED, headline=HOSTILE)
+    tree = index_of(project, evidence)
+    assert not tree.xpath("//script | //img | //*[@onerror]")
+    for slug in ("warwickshire", "dorset"):
+        assert HOSTILE in words(rows(tree)[slug])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["", "not json", "{}", "[]", '{"run_id": 1}', "\x00"],
+    ids=["empty", "words", "no fields", "list", "a field", "zero byte"],
+)
+def test_record_that_cannot_be_read_counts_as_not_run(
+    damage: str, project: paths.Project, evidence: Evidence
+) -> None:
+    publish(project, "warwickshire")
+    file(project, "warwickshire/record.json", damage)
+    row = rows(index_of(project, evidence))["warwickshire"]
+    assert words(row[1]) == "not run yet"
+    assert row.find(".//a") is None
+
+
+def test_record_that_is_not_utf8_counts_as_not_run(project: paths.Project, evidence: Evidence) -> None:
+    publish(project, "warwickshire")
+    (project.reports / "warwickshire" / "record.json").write_bytes(b"\xff\xfe{}")
+    assert words(rows(index_of(project, evidence))["warwickshire"][1]) == "not run yet"
+
+
+def test_record_without_its_report_counts_as_not_run(project: paths.Project, evidence: Evidence) -> None:
+    publish(project, "warwickshire")
+    (project.reports / "warwickshire" / "report.html").unlink()
+    row = rows(index_of(project, evidence))["warwickshire"]
+    assert words(row[1]) == "not run yet"
+    assert row.find(".//a") is None
+
+
+def test_index_is_written_before_any_report_was_made(project: paths.Project, evidence: Evidence) -> None:
+    assert not project.reports.exists()
+    assert len(rows(index_of(project, evidence))) == 43
+    assert [path.name for path in project.reports.iterdir()] == ["index.html"]
+
+
+def test_index_is_replaced_whole_and_the_same_every_time(project: paths.Project, evidence: Evidence) -> None:
+    publish(project, "warwickshire")
+    index_of(project, evidence)
+    first = (project.reports / "index.html").read_bytes()
+    index_of(project, evidence)
+    assert (project.reports / "index.html").read_bytes() == first
+    assert not [path for path in project.reports.iterdir() if path.name.startswith(".")]
+
+
+def test_index_that_cannot_be_written_leaves_the_earlier_one(
+    project: paths.Project, evidence: Evidence
+) -> None:
+    index_of(project, evidence)
+    earlier = (project.reports / "index.html").read_bytes()
+    # half of a character: no file can hold it
+    with pytest.raises(UnicodeEncodeError):
+        site.write_index(evidence, project, footer=("\ud800",))
+    assert (project.reports / "index.html").read_bytes() == earlier
+    assert [path.name for path in project.reports.iterdir()] == ["index.html"]
+
+
+def test_others_may_read_the_index(project: paths.Project, evidence: Evidence) -> None:
+    index_of(project, evidence)
+    # a temporary file is its owner's alone, and a web server runs as somebody else
+    assert (project.reports / "index.html").stat().st_mode & 0o444 == 0o444
+
+
+def test_record_written_is_the_record_read(tmp_path: Path) -> None:
+    written = run_record("kent", parameters={"force": "kent", "confidence": 0.9}, headline=HOSTILE)
+    record.write(written, tmp_path)
+    assert record.read(tmp_path) == written
+    assert [path.name for path in tmp_path.iterdir()] == [record.FILE]
+
+
+def test_record_refuses_a_field_that_it_does_not_know() -> None:
+    with pytest.raises(ValueError, match="verdict"):
+        run_record("kent", verdict="clear")
