@@ -33,7 +33,7 @@ check: setup ## check data/raw against datapackage.json
 
 test: setup ## set up, run all tests, notebooks included
 	$(BIN)/casegrade clean
-	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup tests
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile tests
 	$(BIN)/python -m pytest --nbval notebooks
 
 lint: setup ## check style and types

@@ -241,11 +241,19 @@ def test_a_known_inspection_without_fieldwork_is_named_by_its_publication(raw: P
     assert (row["fieldwork"], row["published"]) == (None, "2021-11-16")
 
 
-def test_an_inspection_is_known_once(raw: Path) -> None:
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"fieldwork": "2022-01", "report_published": "2022-05-11"},
+        {"fieldwork": "2022-01", "report_published": "2022-05"},
+        {"fieldwork": "2022-01", "report_published": ""},
+        {"fieldwork": "2022-01-10", "report_published": "2022-05-11"},
+    ],
+    ids=["same dates", "publication less exact", "publication not stated", "fieldwork more exact"],
+)
+def test_an_inspection_is_known_once(raw: Path, cells: dict[str, str]) -> None:
     # the row of Cheshire before it, with another number of recommendations
-    accepted, rejects = changed(
-        raw, KNOWN, force="Cheshire Constabulary", fieldwork="2022-01", report_published="2022-05-11"
-    )
+    accepted, rejects = changed(raw, KNOWN, force="Cheshire Constabulary", **cells)
 
     assert accepted["inspection_id"].is_unique().all()
     assert rejects["row"].to_list() == [ROW[KNOWN]]

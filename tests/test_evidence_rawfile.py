@@ -296,6 +296,17 @@ def test_a_further_fault_in_another_column_is_told_with_its_column_and_value() -
     assert "Kent" in reject["reason"]
 
 
+def test_a_fault_of_a_value_is_told_with_its_column_beside_one_of_the_row_as_a_whole() -> None:
+    repeated = rawfile.is_repeated(("force", "cases"))
+
+    _, rejects = rawfile.sift(frame("1", "x", "x"), [repeated, NO_DIGITS], file="some.csv")
+
+    reason = rejects.filter(row=4)["reason"].item()
+    assert reason.startswith("repeats row 3 in every column; also: ")
+    assert "cases" in reason.split("also: ")[1]
+    assert '"x"' in reason
+
+
 def test_a_fault_of_the_row_as_a_whole_has_neither_column_nor_value() -> None:
     _, rejects = rawfile.sift(frame("1000"), [BIG], file="some.csv")
 

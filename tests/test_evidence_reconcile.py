@@ -343,7 +343,7 @@ def test_the_losers_stay_listed_with_what_they_differ_in(evidence: Evidence) -> 
     ],
 )
 def test_one_value_outranks_another_whatever_the_order(said_: list[dict[str, Any]], good: int) -> None:
-    audits = [resolve(*order) for order in itertools.permutations(said_[-4:])] if len(said_) <= 4 else []
+    audits = [resolve(*order) for order in itertools.permutations(said_)] if len(said_) <= 3 else []
     audits += [resolve(*said_), resolve(*reversed(said_))]
 
     assert {audit["n_good"] for audit in audits} == {good}

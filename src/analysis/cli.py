@@ -25,8 +25,8 @@ app = typer.Typer(
     add_completion=False,
     help="Graded child-protection case audits in, honest before/after reports per police force out.",
 )
-_out = Console(soft_wrap=True, highlight=False)
-_err = Console(stderr=True, soft_wrap=True, highlight=False)
+_out = Console(soft_wrap=True, highlight=False, emoji=False)
+_err = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 
 def main() -> None:
@@ -68,8 +68,12 @@ def _plainly() -> Iterator[None]:
 
 
 def _complain(message: str) -> None:
-    # text from raw files is shown as it is, never read as rich's markup
-    _err.print(message, markup=False)
+    # text from raw files is shown as it is: neither read as rich's markup nor let steer the terminal
+    shown = "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
+        for char in message
+    )
+    _err.print(shown, markup=False)
 
 
 def _note_changes(raw: Path) -> None:

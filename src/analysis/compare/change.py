@@ -255,12 +255,14 @@ def share_change(
     Raises:
         ValueError: if an audit has no cases, or more counted than audited.
     """
-    before = shares.share(n_before, base_before)
-    after = shares.share(n_after, base_after)
+    for n, base in ((n_before, base_before), (n_after, base_after)):
+        shares.share(n, base)
     lower, upper = confint_proportions_2indep(
         n_after, base_after, n_before, base_before, method="newcomb", compare="diff", alpha=1 - confidence
     )
-    return Estimate(after.value - before.value, float(lower), float(upper))
+    # exact, so that 2.5 points are 2.5 points when they are rounded
+    value = Fraction(n_after, base_after) - Fraction(n_before, base_before)
+    return Estimate(float(value), float(lower), float(upper))
 
 
 def superiority(before: Sequence[int], after: Sequence[int], /, *, confidence: float = 0.95) -> Estimate:
@@ -285,7 +287,10 @@ def superiority(before: Sequence[int], after: Sequence[int], /, *, confidence: f
     with np.errstate(invalid="ignore", divide="ignore"):
         ranks = rank_compare_2ordinal(np.asarray(after), np.asarray(before))
         lower, upper = ranks.conf_int(alpha=1 - confidence)
-    value = float(ranks.prob1)
+    below = [sum(before[:i]) * 2 + n for i, n in enumerate(before)]
+    value = float(
+        Fraction(sum(n * m for n, m in zip(after, below, strict=True)), 2 * sum(before) * sum(after))
+    )
     if math.isnan(lower) or math.isnan(upper):
         return Estimate(value, None, None)
     return Estimate(value, max(0.0, float(lower)), min(1.0, float(upper)))

@@ -23,18 +23,20 @@ from analysis.vocabulary import Grade
 # The Analysis Function's categorical colours in their order, so that neighbours differ in
 # lightness by 3 to 1; the second is too light for white text.
 _COLOURS = ("#12436D", "#28A197", "#801650", "#F46A25")
-_NOT_TOLD_APART = "#3D3D3D"
+# the sixth of the palette: 3 to 1 against the grades that may stand beside it, and against white
+_NOT_TOLD_APART = "#A285D1"
 _TEXT_ON = {
     "#12436D": "#FFFFFF",
     "#28A197": "#000000",
     "#801650": "#FFFFFF",
     "#F46A25": "#000000",
-    _NOT_TOLD_APART: "#FFFFFF",
+    _NOT_TOLD_APART: "#000000",
 }
 _BELOW_GOOD = "below good, not told apart"
 _INK = "#0B0C0C"
 _WIDTH = 400
 _BAR = 40
+_NARROWEST = 0.06
 _FONT = "Arial"
 
 
@@ -93,7 +95,8 @@ def before_after(examined: Comparison | SingleAudit, /) -> alt.LayerChart:
 def _segments(
     examined: Comparison | SingleAudit, audits: list[tuple[str, GradedAudit]]
 ) -> tuple[list[str], list[dict[str, Any]]]:
-    grades = list(audits[0][1].counts) or [Grade.INADEQUATE, Grade.REQUIRES_IMPROVEMENT, Grade.GOOD]
+    used = {grade for _, audit in audits for grade in audit.counts}
+    grades = [grade for grade in Grade if grade in used]
     names: list[str] = [grade.value for grade in grades]
     rows: list[dict[str, Any]] = []
     for period, audit in audits:
@@ -114,8 +117,8 @@ def _segments(
                     "n_cases": row["n_cases"],
                     "share": row["value"],
                     "order": order,
-                    # a segment of no cases has no room for its number; the table says 0
-                    "shown": str(row["n_cases"]) if row["n_cases"] else "",
+                    # a narrow segment has no room for its number; the table has it
+                    "shown": str(row["n_cases"]) if row["value"] > _NARROWEST else "",
                     "text_colour": _TEXT_ON[_colour(name, names)],
                 }
             )
@@ -131,8 +134,7 @@ def _colour(name: str, names: list[str]) -> str:
 def _audit_label(audit: GradedAudit) -> str:
     date = wording.when(audit)
     kind = {"initial": "inspection", "topic-judgments": "inspection"}.get(audit.kind, audit.kind)
-    cases = "cases not known" if audit.n_cases is None else f"{audit.n_cases} cases"
-    return f"{date[:1].upper()}{date[1:]} {kind}, {cases}"
+    return f"{date[:1].upper()}{date[1:]} {kind}, {wording.cases(audit.n_cases)}"
 
 
 def _row_labels(labels: list[str], field: str, *, above: int) -> alt.Chart:
@@ -163,7 +165,9 @@ def changes(pair: Comparison, /) -> alt.LayerChart:
     data = alt.Data(values=rows)
     y = alt.Y("measure:N").sort(names).title(None).axis(None)
     points = "format(datum.value * 100, '+.0f')"
-    axis = alt.Axis(labelExpr=f"datum.value == 0 ? '0' : {points}", tickCount=7, grid=False)
+    axis = alt.Axis(
+        labelExpr=f"datum.value == 0 ? '0' : {points}", tickCount=5, grid=False, labelOverlap=False
+    )
     x = alt.X("lower:Q").title("Change in percentage points").axis(axis)
     whiskers = alt.Chart(data).mark_rule(strokeWidth=4, color="#12436D").encode(x=x, x2="upper:Q", y=y)
     dots = (

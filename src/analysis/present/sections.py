@@ -101,6 +101,8 @@ def grades_chart(report: ForceReport, /) -> Picture | Section:
     """The case grades as bars, the earlier audit above the later."""
     if isinstance(report.examined, NoAudit):
         return paragraphs([wording.headline(report.examined)])
+    if report.examined.figures["value"].is_null().all():
+        return paragraphs(["No chart of grades: no share is known."])
     return charts.picture(charts.before_after(report.examined), name="chart-grades")
 
 
@@ -144,7 +146,7 @@ def how_sure(report: ForceReport, /) -> Section:
         wording.change_sentence(pair, Grade.GOOD),
         wording.change_sentence(pair, Grade.INADEQUATE),
         wording.superiority_sentence(pair),
-        wording.interval_sentence(pair.confidence),
+        *([wording.interval_sentence(pair.confidence)] if pair.figures["lower"].is_not_null().any() else []),
         wording.detectable_sentence(pair),
     ]
     return paragraphs(sentences)
@@ -235,6 +237,8 @@ def limits(report: ForceReport, /) -> Section:
 
 def sources(report: ForceReport, /) -> Section:
     """Each page behind the figures, what it states, and how disagreements were settled."""
+    if not report.audits:
+        return paragraphs([wording.headline(report.examined)])
     plain: list[str] = []
     html = Markup("")
     for audit in report.audits:
@@ -264,7 +268,7 @@ def sources(report: ForceReport, /) -> Section:
 
 
 def _stated(row: dict[str, Any]) -> str:
-    parts = [f"{row['n_cases']} cases"] if row["n_cases"] is not None else []
+    parts = [wording.cases(row["n_cases"])] if row["n_cases"] is not None else []
     parts += [
         f"{row[f'n_{grade.column}']} {grade.value}"
         for grade in reversed(Grade)
@@ -280,7 +284,7 @@ def _stated(row: dict[str, Any]) -> str:
 
 def method(report: ForceReport, /) -> Section:
     """How the figures were worked out, in short."""
-    confidence = wording.percent(report.examined.confidence, base=1)
+    confidence = wording.level(report.examined.confidence)
     sentences = [
         "Counts are taken from published pages; where pages disagree, the inspectorate's own page is followed, then "
         "official bodies, then the press. Pages that share wording count as one source.",

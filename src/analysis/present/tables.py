@@ -94,7 +94,8 @@ def before_after(examined: Comparison | SingleAudit, /) -> Table:
     """Counts and shares by grade, worst grade first, the earlier audit above the later."""
     periods = wording.periods(examined)
     audits = {period: wording.audit_of(examined, period) for period in periods}
-    measures = {measure_of(grade): grade.value for audit in audits.values() for grade in audit.counts}
+    used = {grade for audit in audits.values() for grade in audit.counts}
+    measures = {measure_of(grade): grade.value for grade in Grade if grade in used}
     measures |= {"share_below_good": "below good, not told apart"}
     rows = [
         _share_row(label, wording.when(audits[row["period"]]), row)
@@ -286,5 +287,6 @@ def _figure(row: dict[str, Any], key: str) -> str:
         return "" if row["value"] is not None else NOT_KNOWN
     is_points = row["period"] == CHANGE and row["measure"] != "superiority"
     if is_points:
-        return f"{_signed(row[key])} points"
+        size = _signed(row[key])
+        return f"{size} point" if size.lstrip("+\N{MINUS SIGN}") == "1" else f"{size} points"
     return wording.percent(row[key], base=row["base"] if row["period"] != CHANGE else 1)

@@ -74,9 +74,21 @@ def percent(share: float, /, *, base: int) -> str:
     return f"{_rounded(share, 0 if base < 100 else 1)}%"
 
 
+def level(confidence: float, /) -> str:
+    """A level of confidence as a percentage with the digits it has: 95%, 97.5%."""
+    return f"{(Decimal(repr(confidence)) * 100).normalize():f}%"
+
+
 def points(change: float, /) -> str:
     """The size of a change of shares in whole percentage points, without its sign."""
     return _rounded(abs(change), 0)
+
+
+def cases(n: int | None, /) -> str:
+    """A number of cases in words: "1 case", "74 cases", "a number of cases that is not known"."""
+    if n is None:
+        return "a number of cases that is not known"
+    return "1 case" if n == 1 else f"{n} cases"
 
 
 def count_and_share(row: dict[str, Any], /) -> str:
@@ -97,14 +109,14 @@ def month(date: str | None, /) -> str:
 
 
 def when(audit: GradedAudit, /) -> str:
-    """When an audit took place: "February 2022", or "published November 2018" if that is all that is known."""
-    return month(audit.fieldwork) if audit.fieldwork else f"published {month(audit.published)}"
+    """When an audit took place: "February 2022", or "November 2018 (published)" if that is all that is known."""
+    return month(audit.fieldwork) if audit.fieldwork else f"{month(audit.published)} (published)"
 
 
 def audit_name(audit: GradedAudit, /) -> str:
     """An audit in words: "post-inspection review of February 2023"."""
     noun = vocabulary.KINDS[audit.kind].noun
-    return f"{noun} {'of ' if audit.fieldwork else ''}{when(audit)}"
+    return f"{noun} of {when(audit)}"
 
 
 def force_name(slug: str, /) -> str:
@@ -160,9 +172,7 @@ def _comparison_headline(pair: Comparison) -> str:
         return f"The two audits of {force} cannot be compared: {reason}."
     if verdict.evidence is Evidence.TOO_FEW:
         fewest = min((pair.baseline, pair.follow_up), key=lambda audit: audit.n_cases or 0)
-        return (
-            f"Inspectors graded only {fewest.n_cases} cases at {force} in {when(fewest)}, too few to compare."
-        )
+        return f"Inspectors graded only {cases(fewest.n_cases)} at {force} in {when(fewest)}, too few to compare."
     if verdict.direction is Direction.MIXED:
         return (
             f"Mixed picture at {force}: the share graded good {_moved(pair, Grade.GOOD)} and the share graded "
@@ -194,17 +204,24 @@ def _partial_headline(pair: Comparison) -> str | None:
     known = [grade for grade in (Grade.GOOD, Grade.INADEQUATE) if _has(pair, measure_of(grade), CHANGE)]
     if not known:
         return None
-    grade = known[0]
-    row = figure(pair, measure_of(grade), CHANGE)
-    chance = (
-        "by more than chance could easily explain"
-        if _excludes_zero(row)
-        else "but not by more than chance could explain"
-    )
-    return (
-        f"Only the share graded {grade.value} can be compared at {force_name(pair.force)}: it "
-        f"{_moved(pair, grade)} between {when(pair.baseline)} and {when(pair.follow_up)}, {chance}."
-    )
+    between = f"between {when(pair.baseline)} and {when(pair.follow_up)}"
+    grades = " and ".join(grade.value for grade in known)
+    only = f"Only the {'share' if len(known) == 1 else 'shares'} graded {grades} can be compared at"
+    told = [
+        f"{'it' if len(known) == 1 else f'the share graded {grade.value}'} {_moved(pair, grade)}"
+        for grade in known
+    ]
+    moved = [grade for grade in known if _moved(pair, grade) != "stayed level"]
+    larger = [grade for grade in moved if _excludes_zero(figure(pair, measure_of(grade), CHANGE))]
+    if not moved:
+        chance = ""
+    elif len(larger) == len(moved):
+        chance = ", by more than chance could easily explain"
+    elif larger:
+        chance = f", only the share graded {larger[0].value} by more than chance could easily explain"
+    else:
+        chance = ", but not by more than chance could explain"
+    return f"{only} {force_name(pair.force)}: {' and '.join(told)} {between}{chance}."
 
 
 def _excludes_zero(row: dict[str, Any]) -> bool:
@@ -230,18 +247,24 @@ def audit_sentence(examined: Comparison | SingleAudit, period: str, /) -> str:
     for grade in (Grade.GOOD, Grade.INADEQUATE):
         if _has(examined, measure_of(grade), period):
             row = figure(examined, measure_of(grade), period)
-            told.append(f"{row['n_cases']} ({percent(row['value'], base=row['base'])}) were {grade.value}")
+            told.append(f"{_share_were(row)} {grade.value}")
     if _has(examined, "share_below_good", period):
         row = figure(examined, "share_below_good", period)
-        told.append(f"{row['n_cases']} ({percent(row['value'], base=row['base'])}) were below good")
+        told.append(f"{_share_were(row)} below good")
     if not told:
         reason = (
             "the printed grades do not add up"
             if audit.adds_up is False
             else "no source read gives their grades"
         )
-        return f"Of the {audit.n_cases} cases{about} {chose}, {reason}."
-    return f"Of the {audit.n_cases} cases{about} {chose}, {' and '.join(told)}."
+        there = "There was" if audit.n_cases == 1 else "There were"
+        return f"{there} {cases(audit.n_cases)}{about} {chose}, but {reason}."
+    return f"Of the {cases(audit.n_cases)}{about} {chose}, {' and '.join(told)}."
+
+
+def _share_were(row: dict[str, Any]) -> str:
+    verb = "was" if row["n_cases"] == 1 else "were"
+    return f"{row['n_cases']} ({percent(row['value'], base=row['base'])}) {verb}"
 
 
 def summary(examined: Examined, /) -> tuple[str, ...]:
@@ -249,11 +272,22 @@ def summary(examined: Examined, /) -> tuple[str, ...]:
     if isinstance(examined, NoAudit):
         return ()
     if isinstance(examined, SingleAudit):
-        return (LIMITS,)
+        return (limits_sentence(examined.audit),)
     counts = tuple(audit_sentence(examined, period) for period in (BASELINE, FOLLOW_UP))
     reason = examined.verdict.reason
-    more = (f"More cannot be compared: {reason}.",) if reason else ()
-    return (*counts, *more, LIMITS)
+    said = reason is None or reason in headline(examined)
+    more = () if said else (f"More cannot be compared: {reason}.",)
+    return (*counts, *more, limits_sentence(examined.follow_up))
+
+
+def limits_sentence(audit: GradedAudit, /) -> str:
+    """What the cases of an audit are not, whoever graded them."""
+    if audit.graded_by == "force":
+        return LIMITS.replace(
+            "Inspectors chose these cases to look at particular areas of work.",
+            "The force graded these cases itself.",
+        )
+    return LIMITS
 
 
 def change_sentence(pair: Comparison, grade: Grade, /) -> str:
@@ -308,6 +342,8 @@ def evidence_sentence(pair: Comparison, /) -> str:
         Direction.LEVEL: "are level",
         Direction.UNKNOWN: "do not show a direction, as some are not known",
     }[pair.verdict.direction]
+    if pair.verdict.direction is Direction.LEVEL and pair.verdict.evidence is Evidence.CANNOT_TELL:
+        return "The counts are level. A change may be there and not show in this many cases."
     evidence = {
         Evidence.CLEAR: "The evidence for a change is clear: a difference this large would be unusual if nothing "
         "had changed.",
@@ -322,7 +358,7 @@ def evidence_sentence(pair: Comparison, /) -> str:
 def interval_sentence(confidence: float, /) -> str:
     """What an interval is, in plain English, for its first use."""
     return (
-        f"Each range is a {_rounded(confidence, 0)}% interval: the values that fit the counts if the cases were "
+        f"Each range is a {level(confidence)} interval: the values that fit the counts if the cases were "
         "independent draws from a steady process. As the cases were chosen, the true uncertainty is wider."
     )
 
@@ -336,8 +372,10 @@ def detectable_sentence(pair: Comparison, /) -> str:
         if _has(pair, measure, CHANGE):
             size = points(figure(pair, measure, CHANGE)["value"])
             told.append(f"a {verb} of about {size} points in the share graded {grade.value}")
+    if not told and pair.verdict.reason:
+        return f"The smallest change that could have shown cannot be worked out: {pair.verdict.reason}."
     if not told:
-        return "These audits are too small for a change of one share to be likely to show."
+        return "No rise of the share graded good and no fall of the share graded inadequate could have shown."
     return (
         f"Only large changes are likely to show in {n} and {m} cases. A test of one share alone would find "
         f"{' or '.join(told)} 80% of the time. Smaller changes may be there and not show."
@@ -381,7 +419,7 @@ def grades_description(examined: Comparison | SingleAudit, /) -> str:
             row = figure(examined, "share_below_good", period)
             parts.insert(0, f"{row['n_cases']} below good ({percent(row['value'], base=row['base'])})")
         shown = ", ".join(parts) if parts else "grades not known"
-        told.append(f"{_upper_first(when(audit))}, {audit.n_cases} cases: {shown}.")
+        told.append(f"{_upper_first(when(audit))}, {cases(audit.n_cases)}: {shown}.")
     shape = "Stacked bar" if len(told) == 1 else "Two stacked bars, the earlier audit above the later"
     return f"{shape}. {' '.join(told)}"
 

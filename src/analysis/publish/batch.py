@@ -1,10 +1,14 @@
 """Reports for one force or all: checked, run, rendered, each switched in whole; a failure stops no other."""
 
 import multiprocessing
+import re
+import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -108,11 +112,21 @@ def publish_forces(
     Returns:
         One result per force, in the order of `forces`; and one more if the page on data quality failed.
     """
-    tasks = {force: (evidence, project, force, dict(values)) for force in forces}
+    examined = {force: _examine(evidence, force, values) for force in forces}
     done: dict[str, Result] = {}
-    for result in _run_here(tasks) if min(jobs, len(tasks)) < 2 else _run_apart(tasks, jobs):
+
+    def settle(result: Result) -> None:
         done[result.force] = result
         on_result(result)
+
+    tasks: list[_Task] = []
+    for force, found in examined.items():
+        if isinstance(found, NoAudit):
+            settle(Result(force, Outcome.NO_AUDITS, wording.headline(found)))
+        else:
+            tasks.append((found, project, dict(values)))
+    for result in _run_here(tasks) if min(jobs, len(tasks)) < 2 else _run_apart(tasks, jobs):
+        settle(result)
     if with_quality:
         try:
             publish_quality(project)
@@ -123,33 +137,50 @@ def publish_forces(
     return [done[name] for name in (*forces, QUALITY_PAGE) if name in done]
 
 
-_Task = tuple[Evidence, paths.Project, str, dict[str, Any]]
+_Task = tuple[Comparison | SingleAudit, paths.Project, dict[str, Any]]
 
 
-def _run_here(tasks: Mapping[str, _Task]) -> Iterator[Result]:
-    for task in tasks.values():
+def _run_here(tasks: Sequence[_Task]) -> Iterator[Result]:
+    for task in tasks:
         yield _publish_force(*task)
 
 
-def _run_apart(tasks: Mapping[str, _Task], jobs: int) -> Iterator[Result]:
-    # spawned, not forked: Polars' threads do not survive a fork
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=jobs, mp_context=context) as pool:
-        futures = {pool.submit(_publish_force, *task): force for force, task in tasks.items()}
+def _run_apart(tasks: Sequence[_Task], jobs: int) -> Iterator[Result]:
+    interrupted: list[_Task] = []
+    with _workers(jobs) as pool:
+        futures = {pool.submit(_publish_force, *task): task for task in tasks}
         for future in as_completed(futures):
             try:
                 yield future.result()
-            except Exception as error:  # a worker that died takes no other force's result with it
-                yield Result(futures[future], Outcome.FAILED, f"{type(error).__name__}: {error}")
+            except BrokenProcessPool:
+                interrupted.append(futures[future])
+    # A worker that dies takes the pool with it. Whatever had not ended is run again, each alone,
+    # so that only the report that kills its worker fails.
+    for task in interrupted:
+        with _workers(1) as pool:
+            try:
+                yield pool.submit(_publish_force, *task).result()
+            except BrokenProcessPool:
+                yield _died(*task)
+
+
+def _workers(jobs: int) -> ProcessPoolExecutor:
+    # spawned, not forked: Polars' threads do not survive a fork
+    return ProcessPoolExecutor(max_workers=jobs, mp_context=multiprocessing.get_context("spawn"))
+
+
+def _died(examined: Comparison | SingleAudit, project: paths.Project, values: Mapping[str, Any]) -> Result:
+    for left in project.reports.glob(f".{examined.force}-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with storage.staging_folder(project.reports, examined.force) as staging:
+        problem = "the process that made the report died"
+        return _file(staging, examined, project, values, record.now(), problem)
 
 
 def _publish_force(
-    evidence: Evidence, project: paths.Project, force: str, values: Mapping[str, Any]
+    examined: Comparison | SingleAudit, project: paths.Project, values: Mapping[str, Any]
 ) -> Result:
-    examined = _examine(evidence, force, values)
-    if isinstance(examined, NoAudit):
-        return Result(force, Outcome.NO_AUDITS, wording.headline(examined))
-    with storage.staging_folder(project.reports, force) as staging:
+    with storage.staging_folder(project.reports, examined.force) as staging:
         return _publish_into(staging, examined, project, values)
 
 
@@ -159,15 +190,28 @@ def _publish_into(
     project: paths.Project,
     values: Mapping[str, Any],
 ) -> Result:
-    started = record.now()
-    notebook = project.notebooks / FORCE_NOTEBOOK
-    force, problem = examined.force, None
+    started, problem = record.now(), None
     try:
-        _build(examined, project, staging, notebook, values)
+        _build(examined, project, staging, project.notebooks / FORCE_NOTEBOOK, values)
     except (runner.RunError, page.PageError) as error:
-        problem = " ".join(str(error).split())
+        problem = str(error)
     except Exception as error:  # whatever it is, it must not stop the other forces
-        problem = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        problem = f"{type(error).__name__}: {error}"
+    return _file(staging, examined, project, values, started, problem)
+
+
+def _file(
+    staging: Path,
+    examined: Comparison | SingleAudit,
+    project: paths.Project,
+    values: Mapping[str, Any],
+    started: datetime,
+    problem: str | None,
+) -> Result:
+    """Add the run record and put the folder in its place: the report's, or that of a failed run."""
+    force = examined.force
+    if problem is not None:
+        problem = _without_folders(" ".join(problem.split()))
     outcome = Outcome.FAILED if problem else _outcome(examined)
     headline = problem or wording.headline(examined)
     revision, is_dirty = record.revision(project.root)
@@ -182,7 +226,7 @@ def _publish_into(
             parameters={"force": force, **values},
             started=started,
             finished=record.now(),
-            inputs=cleaning.fingerprints(project.raw) | record.hashes([notebook]),
+            inputs=cleaning.fingerprints(project.raw) | record.hashes([project.notebooks / FORCE_NOTEBOOK]),
             code_version=record.code_version(),
             revision=revision,
             is_dirty=is_dirty,
@@ -199,6 +243,11 @@ def _publish_into(
     else:
         storage.switch(staging, final)
     return Result(force, outcome, headline)
+
+
+def _without_folders(text: str) -> str:
+    """A message that may be shown to readers: files by their name, not by where this machine keeps them."""
+    return re.sub(r"(?<![\w:/.])(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\]+[/\\])+([^\s'\"/\\:,)]+)", r"\1", text)
 
 
 def _build(

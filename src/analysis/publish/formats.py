@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from analysis.compare.change import Comparison, SingleAudit
+from analysis.compare.shares import CHANGE
 from analysis.present import wording
 
 COLUMNS = ("force", "measure", "period", "value", "lower", "upper", "n_cases", "base", "note")
@@ -38,10 +39,14 @@ def write_xlsx(examined: Comparison | SingleAudit, path: Path, /, *, licence: st
         "note": "How to read it",
     }
     columns = {labels[key]: values for key, values in figures.to_dict(as_series=False).items()}
-    shorthand = ["[x]" if value is None else "[z]" for value in columns[labels["value"]]]
+    is_missing = [value is None for value in columns[labels["value"]]]
+    is_change = [period == CHANGE for period in columns[labels["period"]]]
     for label, values in columns.items():
+        # a change has no number of cases of its own, whether it is known or not
+        never = is_change if label == labels["n_cases"] else [False] * len(values)
         columns[label] = [
-            empty if value is None else value for value, empty in zip(values, shorthand, strict=True)
+            value if value is not None else "[x]" if missing and not applies_not else "[z]"
+            for value, missing, applies_not in zip(values, is_missing, never, strict=True)
         ]
     table = pandas.DataFrame(columns, dtype=object)
     sheet = gptables.GPTable(
@@ -70,7 +75,7 @@ def write_xlsx(examined: Comparison | SingleAudit, path: Path, /, *, licence: st
         ],
         cover_label="Cover",
     )
-    gptables.write_workbook(
+    workbook = gptables.produce_workbook(
         filename=str(path),
         sheets={"Figures": sheet},
         cover=cover,
@@ -78,3 +83,8 @@ def write_xlsx(examined: Comparison | SingleAudit, path: Path, /, *, licence: st
         notes_table=notes,
         workbook_options={"strings_to_formulas": False, "strings_to_urls": False},
     )
+    # what a screen reader says first; gptables leaves it empty
+    workbook.set_properties(
+        {"title": f"Child protection case grades: {name}", "category": "", "comments": ""}
+    )
+    workbook.close()

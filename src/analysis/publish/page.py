@@ -121,6 +121,8 @@ def _wrap_table(table: Any) -> None:
     region.set("tabindex", "0")
     if caption is not None and caption.get("id"):
         region.set("aria-labelledby", caption.get("id"))
+    else:
+        region.set("aria-label", "Table")
     outer = table.getparent()
     wrapper = outer if outer.tag == "div" and outer.get("id") and len(outer) == 1 else table
     if wrapper is not table:
@@ -139,7 +141,7 @@ def _wrap_table(table: Any) -> None:
 
 def _add_contents(root: Any) -> None:
     headings = root.xpath("//main//h2")
-    used: set[str] = set()
+    used = set(root.xpath("//@id"))
     items = []
     for heading in headings:
         words = "".join(heading.itertext()).strip()

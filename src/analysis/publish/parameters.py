@@ -49,9 +49,10 @@ def declared(notebook: Path, /) -> dict[str, Parameter]:
     """
     try:
         read = nbformat.read(notebook, as_version=4)
+        nbformat.validate(read)
     except FileNotFoundError as error:
         raise ParameterError(f"{notebook.name} is missing: restore it from version control.") from error
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError) as error:
+    except Exception as error:  # nbformat fails in as many ways as a file can be odd
         raise ParameterError(
             f"{notebook.name} is not a readable notebook: restore it from version control."
         ) from error

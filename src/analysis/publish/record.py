@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 FILE = "record.json"
 
@@ -79,7 +79,7 @@ def read(folder: Path, /) -> RunRecord | None:
     """The record in `folder`; null if there is none or it is not readable as one."""
     try:
         return RunRecord.model_validate_json((folder / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValidationError):
+    except (OSError, ValueError):
         return None
 
 

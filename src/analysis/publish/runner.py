@@ -123,5 +123,7 @@ def _strip(notebook: NotebookNode) -> None:
     notebook.metadata.pop("papermill", None)
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell["id"] = "injected-parameters"
         for name in ("papermill", "execution"):
             cell.metadata.pop(name, None)
