@@ -66,7 +66,7 @@ ADDRESS = "give the full address, beginning with https://"
             list(READERS),
             {"force": "Yorkshire"},
             "is not a force of England and Wales",
-            "Did you mean north-yorkshire, south-yorkshire or west-yorkshire?",
+            "did you mean north-yorkshire, south-yorkshire or west-yorkshire",
         ),
         (
             list(READERS),

@@ -141,7 +141,7 @@ LOOK_UP = "look the row up at its url"
             "force",
             "Yorkshire",
             "is not a force of England and Wales",
-            "Did you mean north-yorkshire, south-yorkshire or west-yorkshire?",
+            "did you mean north-yorkshire, south-yorkshire or west-yorkshire",
         ),
         (
             {"force": "Police Scotland"},

@@ -504,8 +504,8 @@ def test_month_refuses_to_make_up_a_date(nothing: str | None) -> None:
 
 def test_date_of_publication_is_not_passed_off_as_the_date_of_the_fieldwork() -> None:
     lone = single_of("date of publication only")
-    assert "published November 2018" in wording.when(lone.audit)
-    assert "published November 2018" in wording.compared(lone)
+    assert "November 2018 (published)" in wording.when(lone.audit)
+    assert "November 2018 (published)" in wording.compared(lone)
 
 
 @pytest.mark.parametrize("slot", ["earlier", "later"])

@@ -168,7 +168,7 @@ def with_force(rows: pl.DataFrame, forces: vocabulary.Forces, /) -> pl.DataFrame
     names = rows["force"].drop_nulls().unique().to_list()
     slugs = {name: found.slug for name in names if (found := forces.find(name)) is not None}
     remedies = {
-        name: forces.suggestion(name).removesuffix(".")
+        name: _inside_a_sentence(forces.suggestion(name))
         for name in names
         if name not in slugs and name not in vocabulary.GROUPS
     }
@@ -178,6 +178,10 @@ def with_force(rows: pl.DataFrame, forces: vocabulary.Forces, /) -> pl.DataFrame
         force_remedy=_mapped("force", remedies).fill_null("name one of the 43 forces"),
         kind=_mapped("inspection", dict(vocabulary.KIND_SLUG_OF_PRINTED)),
     )
+
+
+def _inside_a_sentence(suggestion: str) -> str:
+    return suggestion[0].lower() + suggestion[1:].rstrip(".?")
 
 
 def _mapped(column: str, mapping: dict[str, str]) -> pl.Expr:

@@ -134,7 +134,8 @@ def _colour(name: str, names: list[str]) -> str:
 def _audit_label(audit: GradedAudit) -> str:
     date = wording.when(audit)
     kind = {"initial": "inspection", "topic-judgments": "inspection"}.get(audit.kind, audit.kind)
-    return f"{date[:1].upper()}{date[1:]} {kind}, {wording.cases(audit.n_cases)}"
+    n = "cases not known" if audit.n_cases is None else wording.cases(audit.n_cases)
+    return f"{date[:1].upper()}{date[1:]} {kind}, {n}"
 
 
 def _row_labels(labels: list[str], field: str, *, above: int) -> alt.Chart:
