@@ -346,7 +346,7 @@ ROW_FAULTS = [
         cells(good="", below_good="50"),
         ', column below_good, value "50"',
         "is not requires improvement plus inadequate, which make 51",
-        "look the row up at its url.",
+        "look the row up at its url",
         "below good is not the sum",
     ),
     refused(
@@ -367,14 +367,14 @@ ROW_FAULTS = [
         cells(force="British Transport Police"),
         ', column force, value "British Transport Police"',
         "is not a force of England and Wales",
-        "The 43 forces are listed in data/raw/forces.csv.",
+        "the 43 forces are listed in data/raw/forces.csv.",
         "a force of no area",
     ),
     refused(
         cells(force="x" * 10_000),
         f', column force, value "{"x" * 77}..."',
         "is not a force of England and Wales",
-        "The 43 forces are listed in data/raw/forces.csv.",
+        "the 43 forces are listed in data/raw/forces.csv.",
         "an endless name",
     ),
     *(

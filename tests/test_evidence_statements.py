@@ -148,7 +148,7 @@ LOOK_UP = "look the row up at its url"
             "force",
             "Police Scotland",
             "is not a force of England and Wales",
-            "The 43 forces are listed in data/raw/forces.csv",
+            "the 43 forces are listed in data/raw/forces.csv",
         ),
         (
             {"force": ""},
@@ -162,7 +162,7 @@ LOOK_UP = "look the row up at its url"
             "force",
             "National (9 forces)",
             "is not a force of England and Wales",
-            "The 43 forces are listed in data/raw/forces.csv",
+            "the 43 forces are listed in data/raw/forces.csv",
         ),
         (
             {"inspection": "initial"},

@@ -129,7 +129,8 @@ def known_inspections(
         statements.is_published_before_fieldwork(),
         Rule(
             None,
-            pl.col("row") != pl.col("row").first().over("slug", "kind", "fieldwork", "report_published"),
+            statements.inspection_id().is_not_null()
+            & (pl.col("row") != pl.col("row").first().over(statements.inspection_id())),
             "names an inspection that an earlier row names",
             "put what is known of an inspection into one row",
         ),

@@ -158,13 +158,15 @@ class Rule:
     """A reason to refuse a row.
 
     `is_broken` is true for the rows to refuse (null counts as false); `column` is where the
-    fault is, null for the row as a whole; `reason` and `remedy` may differ from row to row.
+    fault is, null for the row as a whole; `reason` and `remedy` may differ from row to row. A rule
+    about sums may be set aside by a declared `keep`; others cannot, as no table could hold the row.
     """
 
     column: str | None
     is_broken: pl.Expr
     reason: str | pl.Expr
     remedy: str | pl.Expr
+    may_be_kept: bool = False
 
 
 def sift(
@@ -197,7 +199,8 @@ def sift(
     ]
     empty = Reject.create_empty().with_columns(order=pl.lit(0), is_broken=pl.lit(False))
     faults = pl.concat([empty, *found], how="vertical_relaxed").sort("row", "order")
-    is_elsewhere = (pl.col("column") != pl.col("column").first().over("row")).fill_null(False)
+    first = pl.col("column").first().over("row")
+    is_elsewhere = pl.col("column").is_not_null() & pl.col("column").ne_missing(first)
     told = (
         pl.when(is_elsewhere)
         .then(pl.format('{} "{}" {}', "column", pl.col("value").fill_null(""), "reason"))

@@ -138,7 +138,7 @@ def read(
 
 
 def _unless_kept(rule: Rule) -> Rule:
-    if rule.column is None:
+    if not rule.may_be_kept:
         return rule
     return replace(rule, is_broken=rule.is_broken & ~pl.col("kept").list.contains(rule.column))
 
@@ -148,7 +148,11 @@ def _refuse_idle_keeps(rows: pl.DataFrame, rules: list[Rule]) -> None:
     faults = []
     for number, columns in rows.filter(pl.col("kept").list.len() > 0).select("row", "kept").iter_rows():
         for column in columns:
-            about = [rule.is_broken.fill_null(False) for rule in rules if rule.column == column]
+            about = [
+                rule.is_broken.fill_null(False)
+                for rule in rules
+                if rule.may_be_kept and rule.column == column
+            ]
             is_wrong = rows.select("row", is_wrong=pl.any_horizontal(pl.lit(False), *about))
             if not is_wrong.filter(pl.col("row") == number)["is_wrong"][0]:
                 faults.append(
@@ -340,6 +344,7 @@ def _rules() -> list[Rule]:
             total > number["cases"],
             pl.format("is less than the grades, which add to {}", total),
             "look the row up at its url; if it is printed so, declare it in corrections.toml (keep)",
+            may_be_kept=True,
         ),
         Rule(
             "below_good",
@@ -350,7 +355,8 @@ def _rules() -> list[Rule]:
                 & number["inadequate"].is_not_null()
             ),
             pl.format("is not requires improvement plus inadequate, which make {}", stated_below),
-            "look the row up at its url",
+            "look the row up at its url; if it is printed so, declare it in corrections.toml (keep)",
+            may_be_kept=True,
         ),
         Rule(
             "adequate",

@@ -343,7 +343,7 @@ def evidence_sentence(pair: Comparison, /) -> str:
         Direction.UNKNOWN: "do not show a direction, as some are not known",
     }[pair.verdict.direction]
     if pair.verdict.direction is Direction.LEVEL and pair.verdict.evidence is Evidence.CANNOT_TELL:
-        return "The counts are level. We cannot tell whether anything changed: a change may not show in this many cases."
+        return "The counts are level. We cannot tell whether anything changed: small changes do not show."
     evidence = {
         Evidence.CLEAR: "The evidence for a change is clear: a difference this large would be unusual if nothing "
         "had changed.",
