@@ -17,6 +17,7 @@ import polars as pl
 
 from analysis.evidence.faults import EvidenceError, Fault, Reject
 
+_LONGEST_CELL = 131_072
 _RESTORE = "restore the file from version control"
 _SAVE_AS_UTF_8 = 'save the file in UTF-8 (in a spreadsheet: "CSV UTF-8")'
 
@@ -98,6 +99,9 @@ def records(path: Path, /) -> list[list[str]]:
     read: list[list[str]] = []
     try:
         for cells in reader:
+            # the csv module's own limit holds for the whole process, and libraries raise it
+            if any(len(cell) > _LONGEST_CELL for cell in cells):
+                raise csv.Error(f"field larger than field limit ({_LONGEST_CELL})")
             read.append(cells)
     except csv.Error as error:
         fault = Fault(

@@ -138,11 +138,17 @@ def _audit_label(audit: GradedAudit) -> str:
     return f"{date[:1].upper()}{date[1:]} {kind}, {n}"
 
 
-def _row_labels(labels: list[str], field: str, *, above: int) -> alt.Chart:
-    """Names of rows, above them and from the left edge: beside them they would take a phone's width."""
+def _row_labels(labels: list[str], field: str, *, above: int, halo: bool = False) -> alt.Chart:
+    """Names of rows, above them and from the left edge: beside them they would take a phone's width.
+
+    With `halo` it is the white ground of the names, which keeps a line behind them from crossing them.
+    """
+    ground = {"color": "#FFFFFF", "stroke": "#FFFFFF", "strokeWidth": 8, "strokeJoin": "round"}
     named: alt.Chart = (
         alt.Chart(alt.Data(values=[{field: label} for label in labels]))
-        .mark_text(align="left", baseline="bottom", dy=-above, fontSize=15, color=_INK)
+        .mark_text(
+            align="left", baseline="bottom", dy=-above, fontSize=15, **(ground if halo else {"color": _INK})
+        )
         .encode(x=alt.value(0), y=alt.Y(f"{field}:N").sort(labels), text=f"{field}:N")
     )
     return named
@@ -191,8 +197,9 @@ def changes(pair: Comparison, /) -> alt.LayerChart:
         .mark_text(baseline="bottom", fontSize=15, color=_INK, y=-4)
         .encode(x="zero:Q", text="label:N")
     )
+    rows_named = [_row_labels(names, "measure", above=14, halo=halo) for halo in (True, False)]
     return _styled(
-        alt.LayerChart(layer=[line, label, whiskers, dots, _row_labels(names, "measure", above=14)]),
+        alt.LayerChart(layer=[line, label, whiskers, dots, *rows_named]),
         title=wording.change_chart_title(pair),
         subtitle=wording.change_chart_subtitle(pair),
         description=wording.change_description(pair),

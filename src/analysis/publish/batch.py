@@ -157,10 +157,12 @@ def _run_apart(tasks: Sequence[_Task], jobs: int) -> Iterator[Result]:
     # A worker that dies takes the pool with it. Whatever had not ended is run again, each alone,
     # so that only the report that kills its worker fails.
     for task in interrupted:
+        _clear_staging(*task[:2])
         with _workers(1) as pool:
             try:
                 yield pool.submit(_publish_force, *task).result()
             except BrokenProcessPool:
+                _clear_staging(*task[:2])
                 yield _died(*task)
 
 
@@ -169,9 +171,13 @@ def _workers(jobs: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(max_workers=jobs, mp_context=multiprocessing.get_context("spawn"))
 
 
-def _died(examined: Comparison | SingleAudit, project: paths.Project, values: Mapping[str, Any]) -> Result:
+def _clear_staging(examined: Comparison | SingleAudit, project: paths.Project) -> None:
+    """Remove what a process that was killed could not remove itself."""
     for left in project.reports.glob(f".{examined.force}-*"):
         shutil.rmtree(left, ignore_errors=True)
+
+
+def _died(examined: Comparison | SingleAudit, project: paths.Project, values: Mapping[str, Any]) -> Result:
     with storage.staging_folder(project.reports, examined.force) as staging:
         problem = "the process that made the report died"
         return _file(staging, examined, project, values, record.now(), problem)
