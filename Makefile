@@ -57,7 +57,7 @@ lab: setup ## open JupyterLab
 lock: setup ## write requirements.lock again from pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra lab --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate \
+		--generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --quiet --output-file requirements.lock
 
 clean: ## remove what is generated: data/processed and reports

@@ -60,11 +60,10 @@ def test_no_file_names_a_package_index() -> None:
         "pythonhosted." + "org",
         "anaconda." + "org",
     ]
-    allowed = {"Makefile"}  # turns the index off by its option's name
     for path in tracked():
         text = path.read_bytes().decode("utf-8", errors="ignore")
         found = [word for word in words if word in text]
-        assert not found or path.name in allowed, f"{path.relative_to(ROOT)} names {found}"
+        assert not found, f"{path.relative_to(ROOT)} names {found}"
 
 
 def test_no_lock_of_a_tool_that_names_hosts_is_tracked() -> None:
