@@ -82,7 +82,7 @@ def findings(
             "status", list(vocabulary.FINDING_STATUSES), "something inspectors say of a theme"
         ),
         rawfile.is_blank("source_publisher", "name who published the page"),
-        _is_no_address("source_url"),
+        statements.is_no_address("source_url"),
     ]
     accepted, rejects, applied = _read(raw / FINDINGS_FILE, columns, corrections, rules)
     renamed = accepted.rename({"source_publisher": "publisher", "source_url": "url"})
@@ -109,7 +109,7 @@ def claims(
             "write a share as a fraction of 1, a number of cases as digits",
         ),
         rawfile.is_blank("publisher", "name who published the page"),
-        _is_no_address("url"),
+        statements.is_no_address("url"),
     ]
     accepted, rejects, applied = _read(raw / CLAIMS_FILE, columns, corrections, rules)
     return Claim.validate(accepted.select(Claim.column_names())), rejects, applied
@@ -177,12 +177,3 @@ def _read(
     accepted, rejects = rawfile.sift(rows, [*shared, *rules], file=path.name)
     named = accepted.with_columns(inspection_id=statements.inspection_id())
     return named.drop("force").rename({"slug": "force"}), rejects, applied
-
-
-def _is_no_address(column: str) -> Rule:
-    return Rule(
-        column,
-        ~pl.col(column).fill_null("").str.contains(r"^https?://[^\s/]+\.\S+$"),
-        "is not the address of a web page",
-        "give the full address, beginning with https://",
-    )

@@ -229,6 +229,16 @@ def is_published_before_fieldwork() -> Rule:
     )
 
 
+def is_no_address(column: str) -> Rule:
+    """The rule that a value must be stated and be the full address of a web page."""
+    return Rule(
+        column,
+        ~pl.col(column).fill_null("").str.contains(r"^https?://[^\s/]+\.\S+$"),
+        "is not the address of a web page",
+        "give the full address, beginning with https://",
+    )
+
+
 def is_unlisted(column: str, known: list[str], noun: str) -> Rule:
     """The rule that a value must be stated and be one of a closed list; the remedy names near ones."""
     return Rule(
@@ -389,12 +399,7 @@ def _rules() -> list[Rule]:
             "leave the grades blank, or mend the dates",
         ),
         rawfile.is_blank("publisher", "name who published the page"),
-        Rule(
-            "url",
-            ~pl.col("url").fill_null("").str.contains(r"^https?://[^\s/]+\.\S+$"),
-            "is not the address of a web page",
-            "give the full address, beginning with https://",
-        ),
+        is_no_address("url"),
         is_unlisted("source_kind", list(vocabulary.SOURCE_KINDS), "a kind of source"),
     ]
 

@@ -135,7 +135,7 @@ def _audit_label(audit: GradedAudit) -> str:
     date = wording.when(audit)
     kind = {"initial": "inspection", "topic-judgments": "inspection"}.get(audit.kind, audit.kind)
     n = "cases not known" if audit.n_cases is None else wording.cases(audit.n_cases)
-    return f"{date[:1].upper()}{date[1:]} {kind}, {n}"
+    return f"{wording.capitalised(date)} {kind}, {n}"
 
 
 def _row_labels(labels: list[str], field: str, *, above: int, halo: bool = False) -> alt.Chart:

@@ -249,7 +249,7 @@ def sources(report: ForceReport, /) -> Section:
             & (pl.col("graded_by") == audit.graded_by)
         ).to_dicts()
         told = [(row, _stated(row)) for row in rows]
-        name = _upper_first(wording.audit_name(audit))
+        name = wording.capitalised(wording.audit_name(audit))
         plain += [
             f"{name}: {settled}",
             *(f"- {row['publisher']}: {what}. {row['url']}" for row, what in told),
@@ -303,7 +303,3 @@ def annex(report: ForceReport, /) -> Table | Section:
     if isinstance(report.examined, NoAudit):
         return paragraphs([wording.headline(report.examined)])
     return tables.figures(report.examined)
-
-
-def _upper_first(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -125,7 +125,7 @@ def _share_row(label: str, when: str, row: dict[str, Any]) -> dict[str, str]:
         return NOT_KNOWN if row[key] is None else wording.percent(row[key], base=row["base"])
 
     return {
-        "grade": label[:1].upper() + label[1:],
+        "grade": wording.capitalised(label),
         "audit": when,
         "n_cases": NOT_KNOWN if row["n_cases"] is None else str(row["n_cases"]),
         "base": NOT_KNOWN if row["base"] is None else str(row["base"]),
@@ -203,14 +203,14 @@ def _audits(audits: Sequence[GradedAudit], *, name: str, caption: str, first: st
         **({} if first == "audit" else {"audit": labels["audit"]}),
         "graded_by": "Graded",
         "n_cases": "Cases",
-        **{f"n_{grade.column}": _capital(grade.value) for grade in grades},
+        **{f"n_{grade.column}": wording.capitalised(grade.value) for grade in grades},
         "n_below_good": "Below good",
         "note": "Note",
     }
     rows = [
         {
-            "area": _capital(audit.area),
-            "audit": _capital(wording.audit_name(audit)),
+            "area": wording.capitalised(audit.area),
+            "audit": wording.capitalised(wording.audit_name(audit)),
             "graded_by": vocabulary.GRADERS[audit.graded_by],
             "n_cases": _known(audit.n_cases),
             **{f"n_{grade.column}": _known_grade(audit, grade) for grade in grades},
@@ -229,10 +229,6 @@ def _known_grade(audit: GradedAudit, grade: Grade) -> str:
 
 def _known(count: int | None) -> str:
     return NOT_KNOWN if count is None else str(count)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def figures(examined: Comparison | SingleAudit, /) -> Table:

@@ -393,7 +393,7 @@ def chart_title(examined: Comparison | SingleAudit, /) -> str:
     if len(moves) == 2 and moves[0][1] == moves[1][1]:
         verb = moves[0][1]
         return f"Shares graded inadequate and graded good both {verb}"
-    return _upper_first(", ".join(f"share graded {grade.value} {verb}" for grade, verb in moves))
+    return capitalised(", ".join(f"share graded {grade.value} {verb}" for grade, verb in moves))
 
 
 def chart_subtitle(examined: Comparison | SingleAudit, /) -> str:
@@ -419,7 +419,7 @@ def grades_description(examined: Comparison | SingleAudit, /) -> str:
             row = figure(examined, "share_below_good", period)
             parts.insert(0, f"{row['n_cases']} below good ({percent(row['value'], base=row['base'])})")
         shown = ", ".join(parts) if parts else "grades not known"
-        told.append(f"{_upper_first(when(audit))}, {cases(audit.n_cases)}: {shown}.")
+        told.append(f"{capitalised(when(audit))}, {cases(audit.n_cases)}: {shown}.")
     shape = "Stacked bar" if len(told) == 1 else "Two stacked bars, the earlier audit above the later"
     return f"{shape}. {' '.join(told)}"
 
@@ -527,7 +527,8 @@ def known_inspection(row: dict[str, Any], /) -> str:
     return f"{noun}{took_place}{published}"
 
 
-def _upper_first(text: str) -> str:
+def capitalised(text: str, /) -> str:
+    """Text with its first letter large and the others as they are."""
     return text[:1].upper() + text[1:]
 
 
