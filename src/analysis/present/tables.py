@@ -190,7 +190,7 @@ def other_audits(audits: Sequence[GradedAudit], /, *, force: str) -> Table:
     return _audits(
         audits,
         name="table-other-audits",
-        caption=f"Other audits known, not part of this comparison, {wording.force_name(force)}",
+        caption=f"Other audits known, {wording.force_name(force)}",
         first="audit",
     )
 
