@@ -171,7 +171,6 @@ def report(
         _note_changes(project.raw)
         evidence = batch.prepare(project)
         values = batch.check_parameters(project, given, slugs, evidence)
-        results = []
         with _progress() as progress:
             task = progress.add_task("Reports", total=len(slugs))
 

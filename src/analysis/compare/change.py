@@ -169,7 +169,7 @@ def between(
     rows += shares.share_rows(follow_up, period=FOLLOW_UP, confidence=confidence)
     changes: dict[Grade, Estimate] = {}
     for grade in sorted({*baseline.counts, *follow_up.counts}, key=list(Grade).index):
-        change, why_not = _change(baseline, follow_up, grade, confidence=confidence)
+        change, why_not = _change(baseline, follow_up, grade, obstacle, confidence=confidence)
         if change:
             changes[grade] = change
         rows.append(
@@ -231,9 +231,8 @@ def _obstacle(baseline: GradedAudit, follow_up: GradedAudit) -> str | None:
 
 
 def _change(
-    baseline: GradedAudit, follow_up: GradedAudit, grade: Grade, *, confidence: float
+    baseline: GradedAudit, follow_up: GradedAudit, grade: Grade, obstacle: str | None, *, confidence: float
 ) -> tuple[Estimate | None, str | None]:
-    obstacle = _obstacle(baseline, follow_up)
     if obstacle:
         return None, f"not worked out: {obstacle}"
     n, m = baseline.n_cases, follow_up.n_cases

@@ -125,7 +125,7 @@ def read(
 
     Raises:
         EvidenceError: if the file as a whole is unusable, or a correction does not fit it.
-        VocabularyError: if `forces.csv` is unusable.
+        ForcesError: if `forces.csv` is unusable.
     """
     printed = rawfile.read(raw / FILE, COLUMNS)
     rows = printed.with_columns(scale=pl.lit(None, dtype=pl.String))

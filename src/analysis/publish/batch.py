@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from analysis import paths, storage, vocabulary
+from analysis import paths, storage
 from analysis.compare import change
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
 from analysis.compare.graded import SelectionError
@@ -350,8 +350,3 @@ def footer(project: paths.Project, /) -> tuple[str, ...]:
         "This page needs no scripts and loads nothing from elsewhere. Every chart has a description and a table "
         "with the same figures. If you need it in another form, or find a figure wrong, tell whoever sent it to you.",
     )
-
-
-def all_forces(project: paths.Project, /) -> tuple[str, ...]:
-    """The slugs of all forces, in alphabetical order."""
-    return vocabulary.forces(project.raw).slugs
