@@ -293,7 +293,7 @@ def test_whiskers_show_the_interval_and_dots_the_change(name: str) -> None:
 
 
 def figure_of(picture: charts.Picture) -> Any:
-    return html.fragment_fromstring(picture._repr_html_())
+    return html.fragment_fromstring(picture.html)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -387,11 +387,11 @@ def test_picture_scales_to_the_width_of_a_phone(name: str) -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_no_picture_says_none_or_nan(name: str) -> None:
     for picture in pictures(name):
-        assert not re.search(r"\b(None|nan|NaN|undefined|null)\b", picture._repr_html_())
+        assert not re.search(r"\b(None|nan|NaN|undefined|null)\b", picture.html)
 
 
 def test_two_pictures_on_one_page_share_no_id() -> None:
-    page = "".join(one._repr_html_() for one in pictures("four grades"))
+    page = "".join(one.html for one in pictures("four grades"))
     ids = [one.get("id") for one in html.fragment_fromstring(page, create_parent=True).iterfind(".//*[@id]")]
     assert len(ids) == len(set(ids))
     assert {"chart-grades", "chart-changes"} <= set(ids)
@@ -421,7 +421,7 @@ def test_words_in_a_picture_are_escaped() -> None:
         title=alt.Title(text=hostile, subtitle=[hostile]), description=hostile
     )
     picture = charts.picture(chart, name="c")
-    assert "<script" not in picture._repr_html_()
+    assert "<script" not in picture.html
     assert etree.fromstring(picture.svg).find(f"{SVG}desc").text == hostile
     assert "".join(figure_of(picture).find("figcaption").itertext()) == f"{hostile} {hostile}"
 

@@ -1,14 +1,21 @@
 """The `casegrade` command: a thin face over the modules below it.
 
-Exit codes: 0 done; 1 raw data to mend, or a report that failed; 2 asked for something that does
-not exist.
+Exit codes: 0 done; 1 raw data to mend, or a report that failed, or a file that is not as published;
+2 asked for something that does not exist; 3 another run is writing; 130 stopped by the user.
 """
 
+import csv
+import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -17,7 +24,12 @@ from rich.table import Table
 
 from analysis import paths, vocabulary
 
-DATA_TO_MEND, NOT_POSSIBLE = 1, 2
+if TYPE_CHECKING:
+    from analysis.publish.batch import Result
+    from analysis.publish.plan import Step
+    from analysis.publish.record import RunRecord
+
+DATA_TO_MEND, NOT_POSSIBLE, LOCKED, INTERRUPTED = 1, 2, 3, 130
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -52,19 +64,35 @@ def _plainly() -> Iterator[None]:
     """Tell expected errors in one sentence each, and leave with their exit code."""
     from analysis.compare.graded import SelectionError
     from analysis.evidence.faults import EvidenceError
+    from analysis.publish.cluster import ClusterError
     from analysis.publish.parameters import ParameterError
+    from analysis.publish.shelf import LockedError, ShelfError
+    from analysis.publish.verify import UnknownFileError
 
+    to_mend = (EvidenceError, vocabulary.ForcesError)
+    impossible = (
+        ParameterError,
+        SelectionError,
+        vocabulary.VocabularyError,
+        paths.ProjectNotFoundError,
+        ClusterError,
+        ShelfError,
+        UnknownFileError,
+    )
     try:
         yield
-    except EvidenceError as error:
+    except to_mend as error:
         _complain(str(error))
         raise typer.Exit(DATA_TO_MEND) from error
-    except vocabulary.ForcesError as error:
-        _complain(str(error))
-        raise typer.Exit(DATA_TO_MEND) from error
-    except (ParameterError, SelectionError, vocabulary.VocabularyError, paths.ProjectNotFoundError) as error:
+    except impossible as error:
         _complain(str(error))
         raise typer.Exit(NOT_POSSIBLE) from error
+    except LockedError as error:
+        _complain(str(error))
+        raise typer.Exit(LOCKED) from error
+    except KeyboardInterrupt as error:
+        _complain("Stopped. Reports that were finished are in their place; the next run makes the rest.")
+        raise typer.Exit(INTERRUPTED) from error
 
 
 def _complain(message: str) -> None:
@@ -132,10 +160,17 @@ def check(
         _out.print("data/raw is as datapackage.json describes it.")
 
 
+class LogFormat(StrEnum):
+    """How a run tells of itself."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 @app.command()
 def report(
     forces: Annotated[list[str] | None, typer.Argument(help="Forces, by slug or name.")] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every force.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Every force, and the page on data quality.")] = False,
     parameter: Annotated[
         list[str] | None,
         typer.Option(
@@ -150,15 +185,51 @@ def report(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Reports to make at a time; by default one per processor.")
     ] = None,
+    force_rebuild: Annotated[
+        bool, typer.Option("--force-rebuild", help="Make every report again, even if nothing changed.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be made and why; make and write nothing.")
+    ] = False,
+    deadline: Annotated[
+        float | None, typer.Option(min=1, help="Seconds that the whole run may take.")
+    ] = None,
+    report_deadline: Annotated[
+        float, typer.Option(min=1, help="Seconds that one report may take; then its kernel is killed.")
+    ] = 300,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for another run that is writing.")] = 60,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            help="Make the reports on a Dask cluster: tcp://host:port, or local:4 for 4 workers here."
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(help="Where the reports go: a folder, or a URL that fsspec knows (s3://...)."),
+    ] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="Tell of the run in words, or as one JSON object per line.")
+    ] = LogFormat.TEXT,
+    timings: Annotated[
+        bool,
+        typer.Option(
+            "--timings", help="Print the times of the reports as CSV; without forces, of those there are."
+        ),
+    ] = False,
 ) -> None:
-    """Make the reports of some forces or all, and the index."""
-    from analysis.publish import batch
+    """Make the reports of some forces or all that are out of date, and the index."""
+    from analysis.publish import batch, shelf
     from analysis.publish.parameters import ParameterError
     from analysis.publish.record import Outcome
 
     with _plainly():
         project = paths.project()
+        place = shelf.at(output or project.reports)
         named = vocabulary.forces(project.raw)
+        if timings and not forces and not all_:
+            _print_timings([shelf.recorded(place, slug) for slug in named.slugs])
+            return
         if bool(forces) == all_:
             raise ParameterError("Name one or more forces, or give --all: casegrade report warwickshire.")
         slugs = list(dict.fromkeys(named.named(force).slug for force in forces or named.slugs))
@@ -167,29 +238,27 @@ def report(
             raise ParameterError(f"Name the force itself: casegrade report {given['force']}.")
         if len(slugs) > 1 and {"baseline", "follow_up"} & set(given):
             raise ParameterError("A baseline or follow_up belongs to one force: name that force alone.")
-        batch.check_notebook(project, given)
-        _note_changes(project.raw)
-        evidence = batch.prepare(project)
-        values = batch.check_parameters(project, given, slugs, evidence)
-        with _progress() as progress:
-            task = progress.add_task("Reports", total=len(slugs))
-
-            def tell(result: batch.Result) -> None:
-                progress.advance(task)
-                if result.outcome is Outcome.FAILED:
-                    _complain(f"{result.force}: {result.headline}")
-
-            results = batch.publish_forces(
-                evidence,
+        values = batch.check_notebook(project, given) if given else {}
+        with _telling(log_format, len(slugs) + all_) as teller:
+            asked = batch.Asked(tuple(slugs), values, with_quality=all_, rebuild=force_rebuild)
+            if dry_run:
+                teller.plan(batch.dry_run(project, place, asked))
+                return
+            _note_changes(project.raw)
+            results = batch.run(
                 project,
-                forces=slugs,
-                values=values,
+                place,
+                asked,
                 jobs=jobs or os.cpu_count() or 1,
-                on_result=tell,
-                with_quality=all_,
+                cluster_address=cluster,
+                limits=batch.Limits(report=report_deadline, run=deadline),
+                wait=wait,
+                tell=teller.told,
+                say=teller.say,
             )
-    _out.print(_summary(results))
-    _out.print(f"Index: {(project.reports / 'index.html').relative_to(project.root)}")
+            teller.end(results, None if timings else place.shown("index.html"))
+    if timings:
+        _print_timings([result.record for result in results])
     if any(result.outcome is Outcome.FAILED for result in results):
         raise typer.Exit(DATA_TO_MEND)
 
@@ -206,25 +275,177 @@ def _given(pairs: list[str], **named: str | None) -> dict[str, str]:
     return given | {name: value for name, value in named.items() if value is not None}
 
 
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=_err,
-        transient=True,
-        disable=not _err.is_terminal,
+@contextmanager
+def _telling(log_format: LogFormat, n_reports: int) -> Iterator["_Teller"]:
+    teller = _JsonTeller(n_reports) if log_format is LogFormat.JSON else _TextTeller(n_reports)
+    with teller.progress:
+        yield teller
+
+
+class _Teller:
+    """Tells how a run goes, to people or to programs."""
+
+    def __init__(self, n_reports: int):
+        self._n_reports = n_reports
+        self._started = time.monotonic()
+        self.progress: AbstractContextManager[object] = nullcontext()
+
+    def say(self, message: str) -> None:
+        raise NotImplementedError
+
+    def plan(self, steps: "Sequence[Step]") -> None:
+        raise NotImplementedError
+
+    def told(self, result: "Result") -> None:
+        raise NotImplementedError
+
+    def end(self, results: "Sequence[Result]", index: str | None) -> None:
+        raise NotImplementedError
+
+
+class _TextTeller(_Teller):
+    """Progress on a terminal, a line per report elsewhere, and a table at the end."""
+
+    def __init__(self, n_reports: int):
+        super().__init__(n_reports)
+        self._n_done = self._n_failed = 0
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[failed]}"),
+            TimeRemainingColumn(),
+            console=_err,
+            transient=True,
+            disable=not _err.is_terminal,
+        )
+        self._task = self._bar.add_task("Reports", total=n_reports, failed="")
+        self.progress = self._bar
+
+    def say(self, message: str) -> None:
+        _complain(message)
+
+    def plan(self, steps: "Sequence[Step]") -> None:
+        table = Table("Report", "Would be made", "Why")
+        for step in steps:
+            told = "; ".join(step.reasons) or "nothing that it depends on changed"
+            table.add_row(step.name, "yes" if step.is_due else "no", told)
+        _out.print(table)
+        _out.print(
+            f"{sum(step.is_due for step in steps)} of {len(steps)} would be made. Nothing was written."
+        )
+
+    def told(self, result: "Result") -> None:
+        self._n_done += 1
+        self._n_failed += result.outcome == "failed"
+        failed = f"{self._n_failed} failed" if self._n_failed else ""
+        self._bar.update(self._task, advance=1, failed=failed)
+        if result.outcome == "failed":
+            _complain(f"{result.name}: {result.headline}")
+        elif result.is_new and not _err.is_terminal:
+            _complain(f"{result.name}: {result.outcome} ({self._n_done} of {self._n_reports})")
+
+    def end(self, results: "Sequence[Result]", index: str | None) -> None:
+        if index is None:
+            return
+        table = Table("Outcome", "Reports", "Made now")
+        for outcome in dict.fromkeys(result.outcome for result in results):
+            of_it = [result for result in results if result.outcome is outcome]
+            table.add_row(str(outcome), str(len(of_it)), str(sum(result.is_new for result in of_it)))
+        _out.print(table)
+        _out.print(f"{time.monotonic() - self._started:.1f} seconds. Index: {index}")
+
+
+class _JsonTeller(_Teller):
+    """One JSON object per line on the error stream: begun, report, message, planned, ended."""
+
+    def __init__(self, n_reports: int):
+        super().__init__(n_reports)
+        self._event("begun", reports=n_reports)
+
+    def _event(self, event: str, **fields: object) -> None:
+        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
+        _err.file.write(json.dumps({"event": event, "time": moment, **fields}, ensure_ascii=False) + "\n")
+        _err.file.flush()
+
+    def say(self, message: str) -> None:
+        self._event("message", message=message)
+
+    def plan(self, steps: "Sequence[Step]") -> None:
+        for step in steps:
+            self._event("planned", report=step.name, is_due=step.is_due, reasons=list(step.reasons))
+
+    def told(self, result: "Result") -> None:
+        fields: dict[str, object] = {}
+        if result.is_new and result.record is not None:
+            taken = (result.record.finished - result.record.started).total_seconds()
+            fields = {"seconds": taken, "kernel": result.record.kernel, "run_id": result.record.run_id}
+        self._event(
+            "report",
+            report=result.name,
+            outcome=str(result.outcome),
+            headline=result.headline,
+            is_new=result.is_new,
+            reasons=list(result.reasons),
+            **fields,
+        )
+
+    def end(self, results: "Sequence[Result]", index: str | None) -> None:
+        counts = Counter(str(result.outcome) for result in results)
+        made = sum(result.is_new for result in results)
+        self._event(
+            "ended",
+            outcomes=counts,
+            made=made,
+            seconds=round(time.monotonic() - self._started, 3),
+            index=index,
+        )
+
+
+_STEPS = ("start", "cells", "page", "files")
+
+
+def _print_timings(records: "Sequence[RunRecord | None]") -> None:
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows.writerow(
+        [
+            "report",
+            "outcome",
+            "started",
+            "finished",
+            "seconds",
+            *(f"{step}_seconds" for step in _STEPS),
+            "kernel",
+        ]
     )
+    for found in records:
+        if found is not None:
+            taken = (found.finished - found.started).total_seconds()
+            steps = [found.seconds.get(step, "") for step in _STEPS]
+            times = [found.started.isoformat(), found.finished.isoformat(), f"{taken:.3f}"]
+            rows.writerow([found.force, found.outcome, *times, *steps, found.kernel])
 
 
-def _summary(results: list) -> Table:  # type: ignore[type-arg]
-    from collections import Counter
+@app.command()
+def verify(
+    files: Annotated[list[Path], typer.Argument(help="Files of a report, or copies of them.")],
+    output: Annotated[
+        str | None, typer.Option(help="Where the reports are, if not in the project's reports/.")
+    ] = None,
+) -> None:
+    """Say of a file that was passed on whether it is as published, superseded or altered."""
+    from analysis.publish import shelf
+    from analysis.publish import verify as verifying
 
-    table = Table("Outcome", "Forces")
-    for outcome, n in Counter(str(result.outcome) for result in results).most_common():
-        table.add_row(outcome, str(n))
-    return table
+    with _plainly():
+        project = paths.project()
+        place = shelf.at(output or project.reports)
+        slugs = vocabulary.forces(project.raw).slugs
+        found = [verifying.verify(file, place, slugs) for file in files]
+        for file, finding in zip(files, found, strict=True):
+            _out.print(f"{file}: " if len(files) > 1 else "", finding.sentence, sep="", markup=False)
+    if any(finding.state is not verifying.State.AS_PUBLISHED for finding in found):
+        raise typer.Exit(DATA_TO_MEND)
 
 
 @app.command()

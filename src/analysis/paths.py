@@ -7,6 +7,9 @@ and its parents, the checkout that this package was installed from.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +52,19 @@ class Project:
         return self.root / "docs"
 
 
+_in_use: ContextVar[Project | None] = ContextVar("project in use", default=None)
+
+
+@contextmanager
+def using(project: Project, /) -> Iterator[None]:
+    """Within this, in this thread, `project()` is the one given, wherever the process works."""
+    token = _in_use.set(project)
+    try:
+        yield
+    finally:
+        _in_use.reset(token)
+
+
 def project() -> Project:
     """Find the project folder.
 
@@ -56,6 +72,9 @@ def project() -> Project:
         ProjectNotFoundError: if `CASEGRADE_PROJECT` names a folder that is no project, or if
             neither the working directory, its parents nor the checkout is one.
     """
+    in_use = _in_use.get()
+    if in_use is not None:
+        return in_use
     named = os.environ.get(VARIABLE)
     if named:
         folder = Path(named).expanduser().resolve()

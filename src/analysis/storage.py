@@ -1,7 +1,10 @@
 """Put files and folders in their place in one step: a reader sees the old one or the new one, whole."""
 
+import ctypes
+import errno
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +12,17 @@ from pathlib import Path
 
 # what a new file or folder is readable to; tempfile makes both for their owner only
 _FILE_MODE, _FOLDER_MODE = 0o644, 0o755
+# in the names of what is being built, and of what it has just taken the place of
+_STAGED, _RETIRED = ".new-", "old-"
 
 
 def write_text(path: Path, text: str, /) -> Path:
-    """Write a text file (UTF-8, lines ended by newline) in one step; folders above it are made.
+    """Write a text file (UTF-8, lines ended by newline) in one step: see `write_bytes`."""
+    return write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes, /) -> Path:
+    """Write a file in one step; folders above it are made.
 
     Returns:
         `path`.
@@ -23,11 +33,11 @@ def write_text(path: Path, text: str, /) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = path.stat().st_mode & 0o777 if path.exists() else _FILE_MODE
     # in the same folder, because only there is replacing a file one step
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}{_STAGED}", dir=path.parent)
     staging = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         staging.chmod(mode)
@@ -42,7 +52,7 @@ def write_text(path: Path, text: str, /) -> Path:
 def staging_folder(parent: Path, name: str, /) -> Iterator[Path]:
     """An empty folder in `parent` to build something in; whatever is left of it goes at the end."""
     parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=parent))
+    folder = Path(tempfile.mkdtemp(prefix=f".{name}{_STAGED}", dir=parent))
     folder.chmod(_FOLDER_MODE)
     try:
         yield folder
@@ -51,11 +61,19 @@ def staging_folder(parent: Path, name: str, /) -> Iterator[Path]:
 
 
 def switch(new: Path, old: Path, /) -> None:
-    """Put the folder `new` in the place of `old`; what was there goes away after, never before."""
+    """Put the folder `new` in the place of `old`; what was there goes away after, never before.
+
+    One step where the system can exchange two folders. Elsewhere two, and whoever is stopped between
+    them leaves both folders behind, which `recover` puts right.
+    """
     if not old.exists():
         new.rename(old)
         return
-    retired = new.with_name(f"{new.name}-old")
+    if _exchange(new, old):
+        shutil.rmtree(new)
+        return
+    retired = old.with_name(f".{_RETIRED}{old.name}")
+    shutil.rmtree(retired, ignore_errors=True)
     old.rename(retired)
     try:
         new.rename(old)
@@ -63,3 +81,42 @@ def switch(new: Path, old: Path, /) -> None:
         retired.rename(old)
         raise
     shutil.rmtree(retired)
+
+
+def recover(parent: Path, /) -> None:
+    """Clear what runs that were killed left in `parent`: nobody else may be writing there.
+
+    A folder that was on its way out and has no successor is put back.
+    """
+    for left in sorted(parent.glob(".*")):
+        name = left.name.removeprefix(f".{_RETIRED}")
+        if name != left.name:
+            if (parent / name).exists():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.rename(parent / name)
+        elif _STAGED in left.name:
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders in one step; false where the system or the file system cannot."""
+    if sys.platform == "linux":
+        name, flag = "renameat2", 2
+    elif sys.platform == "darwin":
+        name, flag = "renameatx_np", 2
+    else:
+        return False
+    call = getattr(ctypes.CDLL(None, use_errno=True), name, None)
+    if call is None:
+        return False
+    here = -100 if sys.platform == "linux" else -2
+    if call(here, os.fsencode(one), here, os.fsencode(other), flag) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP):
+        return False
+    raise OSError(number, os.strerror(number), str(other))

@@ -5,6 +5,7 @@ The 43 forces are data (`data/raw/forces.csv`); everything else is written here 
 
 import csv
 import difflib
+import io
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -245,7 +246,7 @@ def force(name: str, /) -> Force:
 
 def forces(raw: Path | None = None, /) -> Forces:
     """The 43 forces of `forces.csv` in `raw` (the project's own by default)."""
-    path = (raw if raw is not None else paths.project().raw) / "forces.csv"
+    path = (raw if raw is not None else paths.project().raw) / FORCES_FILE
     try:
         return _read_forces(path, path.stat().st_mtime_ns)
     except FileNotFoundError as error:
@@ -254,6 +255,7 @@ def forces(raw: Path | None = None, /) -> Forces:
         ) from error
 
 
+FORCES_FILE = "forces.csv"
 _FORCE_COLUMNS = ("slug", "ons_code", "short_name", "full_name", "ons_name", "aliases", "nation", "region")
 _FORMS = {"slug": r"[a-z]+(-[a-z]+)*", "ons_code": r"[EW][0-9]{8}"}
 
@@ -302,6 +304,23 @@ def _read_forces(path: Path, _changed: int, /) -> Forces:
     if not found:
         raise ForcesError(f"{path.name} lists no force: restore it from version control.")
     return Forces(found)
+
+
+def listing(forces: Iterable[Force], /) -> str:
+    """These forces as the text of a `forces.csv`."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(_FORCE_COLUMNS)
+    for force in forces:
+        rows.writerow(
+            [
+                *(getattr(force, name) for name in _FORCE_COLUMNS[:5]),
+                ";".join(force.aliases),
+                force.nation,
+                force.region,
+            ]
+        )
+    return text.getvalue()
 
 
 def _match_key(name: str) -> str:

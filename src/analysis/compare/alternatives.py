@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 
 class Posterior(NamedTuple):
@@ -53,6 +52,9 @@ def miettinen_nurminen(
         ValueError: if an audit has no cases, if a count is negative, fractional or larger than
             its audit, or if `confidence` is not between 0 and 1.
     """
+    # where it is called, as it takes seconds to import: see compare.change
+    from scipy import stats
+
     for x, n in ((x1, n1), (x2, n2)):
         if x > n:
             raise ValueError(f"{x} cases of {n} is impossible: a count must not exceed its audit.")
@@ -156,6 +158,8 @@ def freeman_halton_p(table: Sequence[Sequence[int]], /) -> float:
         ValueError: if there are not two rows, if the rows differ in length, if a row has no
             cases, or if a count is negative or fractional.
     """
+    from scipy import stats
+
     if len(table) != 2:
         raise ValueError(f"The table must have two rows, one per audit, but has {len(table)}.")
     smaller, _, totals = _pair(table[0], table[1])
@@ -249,6 +253,8 @@ def _score_sums(
     independent binomials given their sum are the hypergeometric draw; unlike numbers of ways,
     these neither overflow nor need big integers.
     """
+    from scipy import stats
+
     share = drawn / sum(totals)
     # cases taken so far and their sum of scores are one number, so that equal states merge fast
     base = drawn * max(scores) + 1

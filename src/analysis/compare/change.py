@@ -3,6 +3,9 @@
 Follows docs/method.md section 1. Two contrasts (share good, share inadequate) with Newcombe
 intervals, one ordinal summary (probability of superiority, Brunner-Munzel), and a verdict in two
 fields that are never merged: the direction of the counts, and the evidence for a change.
+
+The libraries that work the intervals out take two seconds to import. They are imported where
+they are called, as most that is asked of this module needs its types only.
 """
 
 import math
@@ -14,9 +17,6 @@ from fractions import Fraction
 import dataframely as dy
 import numpy as np
 import polars as pl
-from scipy.optimize import brentq
-from statsmodels.stats.nonparametric import rank_compare_2ordinal
-from statsmodels.stats.proportion import confint_proportions_2indep, power_proportions_2indep
 
 from analysis.compare import alternatives, shares
 from analysis.compare.graded import GradedAudit, select
@@ -254,6 +254,8 @@ def share_change(
     Raises:
         ValueError: if an audit has no cases, or more counted than audited.
     """
+    from statsmodels.stats.proportion import confint_proportions_2indep
+
     for n, base in ((n_before, base_before), (n_after, base_after)):
         shares.share(n, base)
     lower, upper = confint_proportions_2indep(
@@ -278,6 +280,8 @@ def superiority(before: Sequence[int], after: Sequence[int], /, *, confidence: f
     Raises:
         ValueError: if the two differ in length, or an audit has fewer than 2 cases.
     """
+    from statsmodels.stats.nonparametric import rank_compare_2ordinal
+
     if len(before) != len(after):
         raise ValueError("both audits need a count for the same grades")
     if sum(before) < 2 or sum(after) < 2:
@@ -319,6 +323,9 @@ def smallest_detectable_change(
     Returns:
         The change as a signed fraction; null if even the largest possible one would not show.
     """
+    from scipy.optimize import brentq
+    from statsmodels.stats.proportion import power_proportions_2indep
+
     start = n_before / base_before
     limit = (1 - start) if sign > 0 else -start
 

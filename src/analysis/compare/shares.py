@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import dataframely as dy
 import polars as pl
-from statsmodels.stats.proportion import proportion_confint
 
 from analysis.compare.graded import GradedAudit
 from analysis.vocabulary import Grade
@@ -78,6 +77,9 @@ def share(n: int, base: int, /, *, confidence: float = 0.95) -> Estimate:
     Raises:
         ValueError: if there are no cases, or more counted than audited.
     """
+    # where it is called, as it takes seconds to import: see compare.change
+    from statsmodels.stats.proportion import proportion_confint
+
     if base < 1:
         raise ValueError("a share needs at least one audited case")
     if not 0 <= n <= base:

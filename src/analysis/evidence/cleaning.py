@@ -5,12 +5,14 @@ never sees half of them, and a run that fails leaves the earlier ones as they we
 """
 
 import hashlib
+import io
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import dataframely as dy
 import polars as pl
@@ -175,15 +177,99 @@ def write(evidence: Evidence, /, *, project: paths.Project) -> None:
     """Write the tables as Parquet into `data/processed`, all together, replacing earlier ones."""
     processed = project.processed
     with storage.staging_folder(processed.parent, "processed") as staging:
-        for name, table in evidence.tables.items():
-            table.write_parquet(staging / f"{name}.parquet")
-        manifest = {
-            "rules": _rules_fingerprint(),
-            "inputs": dict(evidence.inputs),
-            "rows_read": dict(evidence.rows_read),
-        }
-        (staging / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        for name, content in _stored_form(evidence, is_excerpt=False).items():
+            (staging / name).write_bytes(content)
         storage.switch(staging, processed)
+
+
+def _stored_form(evidence: Evidence, *, is_excerpt: bool) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for name, table in evidence.tables.items():
+        buffer = io.BytesIO()
+        table.write_parquet(buffer)
+        files[f"{name}.parquet"] = buffer.getvalue()
+    manifest = {
+        "rules": _rules_fingerprint(),
+        "inputs": dict(evidence.inputs),
+        "rows_read": dict(evidence.rows_read),
+        "is_excerpt": is_excerpt,
+    }
+    files[MANIFEST] = (json.dumps(manifest, indent=2) + "\n").encode()
+    return files
+
+
+def packed(evidence: Evidence, forces: Iterable[vocabulary.Force], /) -> dict[str, bytes]:
+    """A project in small, which `load` reads as it reads the whole one: files by their path in a project.
+
+    Args:
+        evidence: the tables to take along, all of them or one force's.
+        forces: the forces to list in `data/raw/forces.csv`.
+    """
+    files = {f"data/raw/{vocabulary.FORCES_FILE}": vocabulary.listing(forces).encode()}
+    for name, content in _stored_form(evidence, is_excerpt=True).items():
+        files[f"data/processed/{name}"] = content
+    return files
+
+
+class Excerpts:
+    """The tables cut up by force: what one force's report may see, and all that it depends on."""
+
+    def __init__(self, evidence: Evidence, /):
+        self._evidence = evidence
+        # sorted once, so that the rows of a force are a slice of each table, not a copy
+        self._tables: dict[str, tuple[pl.DataFrame, dict[str, tuple[int, int]]]] = {}
+        for name, table in evidence.tables.items():
+            if "force" in table.columns:
+                rows = table.sort("force", maintain_order=True, nulls_last=True)
+                counted = rows.group_by("force", maintain_order=True).len().rows()
+                starts, start = {}, 0
+                for force, n in counted:
+                    starts[force] = (start, n)
+                    start += n
+                self._tables[name] = (rows, starts)
+
+    def of(self, force: str, /) -> Evidence:
+        """The rows of one force, in the order of the whole tables; `rejected` and `corrections` are empty."""
+        tables = {
+            name: self._rows(name, force) if name in self._tables else table.clear()
+            for name, table in self._evidence.tables.items()
+        }
+        return Evidence(**tables, rows_read={}, inputs={})  # type: ignore[arg-type]
+
+    def _rows(self, name: str, force: str) -> pl.DataFrame:
+        rows, starts = self._tables[name]
+        start, n = starts.get(force, (0, 0))
+        return rows.slice(start, n)
+
+
+def content_hash(evidence: Evidence, /) -> str:
+    """The SHA-256 of what the tables say: the same for the same rows, whatever file or order of files they came from."""
+    digest = hashlib.sha256()
+    for name, table in evidence.tables.items():
+        digest.update(f"{name}\n{table.write_ndjson()}\n".encode())
+    digest.update(json.dumps(dict(evidence.rows_read)).encode())
+    return digest.hexdigest()
+
+
+def current(project: paths.Project, /) -> Evidence | None:
+    """The tables in `data/processed`, if they were made from the present raw files by the present rules."""
+    return _stored(project)
+
+
+def is_stale(project: paths.Project, /) -> bool:
+    """Whether `data/processed` was made from other raw files or by other rules than the present ones, or not at all."""
+    try:
+        manifest = json.loads((project.processed / MANIFEST).read_text(encoding="utf-8"))
+        return not _is_current(manifest, project)
+    except (OSError, LookupError, TypeError, ValueError):
+        return True
+
+
+def _is_current(manifest: dict[str, Any], project: paths.Project) -> bool:
+    if manifest["rules"] != _rules_fingerprint():
+        return False
+    # an excerpt travels without the files that it was cleaned from
+    return bool(manifest["is_excerpt"]) or manifest["inputs"] == fingerprints(project.raw)
 
 
 def load(project: paths.Project, /) -> Evidence:
@@ -211,7 +297,7 @@ def load(project: paths.Project, /) -> Evidence:
 def _stored(project: paths.Project) -> Evidence | None:
     try:
         manifest = json.loads((project.processed / MANIFEST).read_text(encoding="utf-8"))
-        if manifest["rules"] != _rules_fingerprint() or manifest["inputs"] != fingerprints(project.raw):
+        if not _is_current(manifest, project):
             return None
         rows_read = {str(file): int(n) for file, n in manifest["rows_read"].items()}
         tables = {

@@ -4,20 +4,16 @@ Charts hold only the figures they show, so a shared file cannot leak more. Order
 grades worst to best, the earlier audit above the later. Meaning is never carried by colour alone.
 """
 
-import re
-from dataclasses import dataclass
-from functools import cached_property
-from io import StringIO
 from typing import Any
 
 import altair as alt
 import polars as pl
-from markupsafe import Markup, escape
 
 from analysis.compare.change import Comparison, SingleAudit
 from analysis.compare.graded import GradedAudit
 from analysis.compare.shares import CHANGE, measure_of
 from analysis.present import wording
+from analysis.present.pictures import Picture
 from analysis.vocabulary import Grade
 
 # The Analysis Function's categorical colours in their order, so that neighbours differ in
@@ -246,50 +242,6 @@ def _broken(text: str, width: int = 60) -> list[str]:
     return lines
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A chart as it is shared: a drawing without scripts, its title as text, and its words.
-
-    Shows itself in a notebook and a page as a figure; as plain text it is the description.
-    """
-
-    chart: alt.LayerChart
-    name: str
-
-    @property
-    def title(self) -> str:
-        """The chart's message."""
-        return str(self.chart.title.text)
-
-    @property
-    def subtitle(self) -> str:
-        """Measure, place and time."""
-        return " ".join(self.chart.title.subtitle)
-
-    @property
-    def description(self) -> str:
-        """The chart in words."""
-        return str(self.chart.description)
-
-    @cached_property
-    def svg(self) -> str:
-        """The drawing as inline SVG, named and described for screen readers; its title stands outside."""
-        bare = self.chart.copy(deep=True)
-        bare.title = alt.Undefined
-        buffer = StringIO()
-        bare.save(buffer, format="svg")
-        return _accessible(buffer.getvalue(), name=self.name, title=self.title, description=self.description)
-
-    def __repr__(self) -> str:
-        return f"Chart: {self.title}. {self.subtitle}. {self.description}"
-
-    def _repr_html_(self) -> str:
-        caption = Markup(
-            '<figcaption><strong class="chart-title">{}</strong> <span>{}</span></figcaption>'
-        ).format(self.title, self.subtitle)
-        return f'<figure class="chart" id="{escape(self.name)}">{caption}{self.svg}</figure>'
-
-
 def picture(chart: alt.LayerChart, /, *, name: str) -> Picture:
     """A chart ready to be shared. `name` becomes the id of the figure and must be unique on its page.
 
@@ -299,31 +251,4 @@ def picture(chart: alt.LayerChart, /, *, name: str) -> Picture:
     """
     if chart.title is alt.Undefined or chart.description is alt.Undefined:
         raise ValueError(f'the chart "{name}" needs a title and a description before it can be shared')
-    return Picture(chart, name)
-
-
-def _accessible(svg: str, *, name: str, title: str, description: str) -> str:
-    # The drawing is one image to a screen reader: Vega's names for its parts would be read in
-    # place of the description, and they carry every value a second time.
-    bare = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", svg)
-    # ids of gradients and clips are numbered from 1 in every drawing; a page has several
-    bare = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', bare)
-    bare = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", bare)
-    # a hundredth of a pixel is finer than any screen; Vega writes seventeen digits
-    bare = re.sub(r"\d+\.\d{3,}", lambda found: f"{float(found.group()):.2f}".rstrip("0").rstrip("."), bare)
-    head = Markup('<title id="{0}-title">{1}</title><desc id="{0}-desc">{2}</desc>').format(
-        name, title, description
-    )
-    opening = re.match(r"<svg[^>]*>", bare)
-    if opening is None:
-        raise ValueError("the drawing is not SVG")
-    size = re.search(r'viewBox="[^"]*"', opening.group())
-    width = re.search(r' width="(\d+)', opening.group())
-    box = size.group() if size else ""
-    # drawn narrow, so that its words stay readable on a phone, and let grow by a fifth elsewhere
-    widest = f' style="max-width:{int(width.group(1)) * 6 // 5}px"' if width else ""
-    root = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="marks" {box}{widest} width="100%" role="img" '
-        f'aria-labelledby="{name}-title {name}-desc">'
-    )
-    return root + str(head) + bare[opening.end() :]
+    return Picture(chart.to_dict(), name)

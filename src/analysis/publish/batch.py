@@ -1,317 +1,380 @@
-"""Reports for one force or all: checked, run, rendered, each switched in whole; a failure stops no other."""
+"""Reports for one force or all: planned, made side by side, each put in its place whole; a failure stops no other."""
 
-import multiprocessing
-import re
-import shutil
+import contextlib
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from datetime import datetime
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from analysis import paths, storage
-from analysis.compare import change
-from analysis.compare.change import Comparison, NoAudit, SingleAudit
+from analysis import paths, storage, vocabulary
+from analysis.compare.change import NoAudit
 from analysis.compare.graded import SelectionError
 from analysis.evidence import cleaning, sources
-from analysis.evidence.cleaning import Evidence
+from analysis.evidence.cleaning import Evidence, Excerpts
 from analysis.evidence.faults import EvidenceError
 from analysis.present import wording
-from analysis.publish import formats, page, parameters, record, runner, site
-from analysis.publish.record import Outcome, RunRecord
+from analysis.publish import cluster, parameters, plan, pool, record, shelf, site, warm
+from analysis.publish.job import Job, Made, Words, failed
+from analysis.publish.plan import Step
+from analysis.publish.record import Earlier, Outcome, RunRecord
+from analysis.publish.shelf import Shelf
 
-FORCE_NOTEBOOK = "02_force_report.ipynb"
-QUALITY_NOTEBOOK = "01_data_quality.ipynb"
-QUALITY_PAGE = "data-quality.html"
+# What a worker may still need when its time is up: to kill a kernel and to send back what there is.
+GRACE = 20.0
 
-_COMPARISON_ONLY, _SINGLE_ONLY = "comparison-only", "single-only"
+
+@dataclass(frozen=True)
+class Limits:
+    """How long things may take, in seconds: one report, and the whole run. Null for as long as it takes."""
+
+    report: float | None = 300.0
+    run: float | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a run is to make.
+
+    Attributes:
+        forces: slugs.
+        values: checked parameters for the notebook, apart from `force`.
+        with_quality: whether to make the page on data quality too.
+        rebuild: make every report again, whatever is there.
+    """
+
+    forces: tuple[str, ...]
+    values: Mapping[str, Any] = field(default_factory=dict)
+    with_quality: bool = False
+    rebuild: bool = False
 
 
 @dataclass(frozen=True)
 class Result:
-    """How one force ended: its outcome, and in one sentence what it says or why it failed."""
+    """How one report ended.
 
-    force: str
+    Attributes:
+        name: slug of the force, or `data-quality`.
+        outcome: how it ended.
+        headline: in one sentence what it says or why it failed.
+        is_new: whether it was made now; else it was as it would be made, or there is nothing to report on.
+        reasons: why it was made, in words.
+        record: the record of the run; null if there is nothing to report on.
+    """
+
+    name: str
     outcome: Outcome
     headline: str
+    is_new: bool
+    reasons: tuple[str, ...] = ()
+    record: RunRecord | None = None
 
 
 def prepare(project: paths.Project, /) -> Evidence:
-    """Clean the raw files, refusing to go on while any row needs mending; tables are written if so.
+    """The cleaned tables; cleaned and written anew if the raw files or the rules changed.
 
     Raises:
-        EvidenceError: if a file as a whole is unusable, or rows were refused. Then nothing is written.
+        EvidenceError: if a file as a whole is unusable, or rows were refused and need mending.
+            Then nothing is written.
     """
-    evidence = cleaning.clean(project.raw)
+    evidence = _cleaned(project)
+    if cleaning.is_stale(project):
+        cleaning.write(evidence, project=project)
+    return evidence
+
+
+def _cleaned(project: paths.Project) -> Evidence:
+    evidence = cleaning.current(project) or cleaning.clean(project.raw)
     if evidence.faults:
         raise EvidenceError(evidence.faults)
-    cleaning.write(evidence, project=project)
     return evidence
 
 
 def check_notebook(project: paths.Project, given: Mapping[str, Any], /) -> dict[str, Any]:
     """Parameters in the types that the report's notebook declares: see `parameters.checked`."""
-    return parameters.checked(project.notebooks / FORCE_NOTEBOOK, given)
+    return parameters.checked(project.notebooks / plan.FORCE_NOTEBOOK, given)
 
 
-def check_parameters(
-    project: paths.Project, given: Mapping[str, Any], forces: Sequence[str], evidence: Evidence, /
-) -> dict[str, Any]:
-    """The parameters to give each force's notebook, apart from `force`; refused before any kernel starts.
+def planned(evidence: Evidence, project: paths.Project, place: Shelf, asked: Asked, /) -> list[Step]:
+    """What a run has to do: see `plan.steps`.
 
     Raises:
-        ParameterError: as `parameters.checked`, and if an audit asked for is not one of the force.
+        ParameterError: if an audit asked for is not one of the force.
     """
-    values = check_notebook(project, given)
-    for force in forces:
-        try:
-            _examine(evidence, force, values)
-        except SelectionError as error:
-            raise parameters.ParameterError(str(error)) from error
-    return values
+    shared = plan.around(project, words=[*footer(project), licence(project)])
+    try:
+        return plan.steps(
+            evidence,
+            project,
+            place,
+            forces=asked.forces,
+            values=asked.values,
+            shared=shared,
+            with_quality=asked.with_quality,
+            rebuild=asked.rebuild,
+        )
+    except SelectionError as error:
+        raise parameters.ParameterError(str(error)) from error
 
 
-def _examine(evidence: Evidence, force: str, values: Mapping[str, Any]) -> Comparison | SingleAudit | NoAudit:
-    return change.examine(
-        evidence.audits,
-        force=force,
-        baseline=values.get("baseline") or None,
-        follow_up=values.get("follow_up") or None,
-        confidence=values.get("confidence", 0.95),
-    )
+def dry_run(project: paths.Project, place: Shelf, asked: Asked, /) -> list[Step]:
+    """What `run` would do now; nothing is made and nothing written.
+
+    Raises:
+        EvidenceError, ParameterError: as `run`.
+    """
+    return planned(_cleaned(project), project, place, asked)
 
 
-def publish_forces(
-    evidence: Evidence,
+def run(
     project: paths.Project,
+    place: Shelf,
+    asked: Asked,
     /,
     *,
-    forces: Sequence[str],
-    values: Mapping[str, Any],
     jobs: int = 1,
-    on_result: Callable[[Result], None] = lambda result: None,
-    with_quality: bool = False,
+    cluster_address: str | None = None,
+    limits: Limits = Limits(),
+    wait: float = 0.0,
+    tell: Callable[[Result], None] = lambda result: None,
+    say: Callable[[str], None] = lambda message: None,
 ) -> list[Result]:
-    """Make the reports of `forces`, several at a time, and then the index.
-
-    A force whose report fails keeps its earlier report; the failed notebook is kept under
-    `reports/<force>/failed/`.
+    """Clean what changed, make the reports that are out of date and the index; write nothing else.
 
     Args:
-        evidence: the cleaned tables, as written to `data/processed`.
-        project: where to read and write.
-        forces: slugs.
-        values: checked parameters apart from `force`.
-        jobs: how many reports to make at a time, each in a process of its own; 1 makes them here.
-        on_result: called after each force, in order of completion.
-        with_quality: whether to make the page on data quality too.
+        project: where raw files and notebooks are.
+        place: where the reports go.
+        asked: what to make.
+        jobs: how many reports to make at a time on this machine.
+        cluster_address: of the Dask cluster to make them on instead (`cluster.connected`).
+        limits: how long a report and the run may take.
+        wait: seconds to wait for another run that is writing.
+        tell: called after each report, in order of completion.
+        say: is told what else there is to know.
 
     Returns:
-        One result per force, in the order of `forces`; and one more if the page on data quality failed.
+        One result per report, in the order asked for.
+
+    Raises:
+        EvidenceError: if the raw files cannot be cleaned; nothing is made then.
+        ParameterError: if an audit asked for is not one of the force, or the notebook declares no parameters.
+        LockedError: if another run is still writing.
+        ClusterError: if the cluster cannot be used.
     """
-    examined = {force: _examine(evidence, force, values) for force in forces}
+    if cluster_address is None and cleaning.is_stale(project):
+        # the server imports while this process cleans
+        warm.start()
+    steps = planned(_cleaned(project), project, place, asked)
+    if not any(step.is_due for step in steps) and not _is_outdated(project, place):
+        for result in (found := [_kept(step, project) for step in steps]):
+            tell(result)
+        return found
+    if not any(step.is_proven for step in steps):
+        check_notebook(project, {})
+    with place.locked(wait=wait, tell=say), contextlib.ExitStack() as stack:
+        evidence = prepare(project)
+        # another run may have made some of it meanwhile
+        steps = planned(evidence, project, place, asked)
+        executor: Executor | None = None
+        width = jobs
+        if any(step.is_due for step in steps):
+            if cluster_address is not None:
+                executor, width = stack.enter_context(cluster.connected(cluster_address))
+            else:
+                limit = None if limits.report is None else limits.report + GRACE
+                executor = stack.enter_context(pool.WorkerPool(jobs, limit=limit))
+        return publish(steps, evidence, project, place, executor, width=width, limits=limits, tell=tell)
+
+
+def _is_outdated(project: paths.Project, place: Shelf) -> bool:
+    """Whether the cleaned tables or the index would be written, though no report would."""
+    if cleaning.is_stale(project):
+        return True
+    text = site.index(_cleaned(project), project, place, footer=footer(project))
+    return place.read(site.INDEX) != text.encode()
+
+
+def publish(
+    steps: Sequence[Step],
+    evidence: Evidence,
+    project: paths.Project,
+    place: Shelf,
+    executor: Executor | None,
+    /,
+    *,
+    width: int = 1,
+    limits: Limits = Limits(),
+    tell: Callable[[Result], None] = lambda result: None,
+) -> list[Result]:
+    """Make what is due, several reports at a time, and then the index.
+
+    A report that fails leaves the earlier one in its place; its notebook is kept under
+    `<force>/failed/`. Whoever calls holds the lock of `place`.
+
+    Args:
+        steps: from `planned`.
+        evidence: the tables that they were planned from.
+        project: where notebooks and raw files are.
+        place: where the reports go.
+        executor: whatever makes them; only `submit` and `shutdown` are used. Null if nothing is due.
+        width: how many it makes at a time.
+        limits: how long a report and the run may take.
+        tell: called after each report, in order of completion.
+
+    Returns:
+        One result per step, in the order of `steps`.
+    """
     done: dict[str, Result] = {}
 
     def settle(result: Result) -> None:
-        done[result.force] = result
-        on_result(result)
+        done[result.name] = result
+        tell(result)
 
-    tasks: list[_Task] = []
-    for force, found in examined.items():
-        if isinstance(found, NoAudit):
-            settle(Result(force, Outcome.NO_AUDITS, wording.headline(found)))
-        else:
-            tasks.append((found, project, dict(values)))
-    for result in _run_here(tasks) if min(jobs, len(tasks)) < 2 else _run_apart(tasks, jobs):
-        settle(result)
-    if with_quality:
-        try:
-            publish_quality(project)
-        except (runner.RunError, page.PageError) as error:
-            done[QUALITY_PAGE] = Result(QUALITY_PAGE, Outcome.FAILED, " ".join(str(error).split()))
-            on_result(done[QUALITY_PAGE])
-    site.write_index(evidence, project, footer=footer(project))
-    return [done[name] for name in (*forces, QUALITY_PAGE) if name in done]
+    due = {step.name: step for step in steps if step.is_due}
+    for step in steps:
+        if not step.is_due:
+            settle(_kept(step, project))
+    if due and executor is not None:
+        inputs = cleaning.fingerprints(project.raw)
+        jobs = _jobs(list(due.values()), evidence, project, limits)
+        for made in _all_made(jobs, executor, width, limits):
+            settle(_placed(due[made.name], made, project, place, inputs))
+    text = site.index(evidence, project, place, footer=footer(project))
+    shelf.write_if_changed(place, site.INDEX, text)
+    return [done[step.name] for step in steps]
 
 
-_Task = tuple[Comparison | SingleAudit, paths.Project, dict[str, Any]]
+def _kept(step: Step, project: paths.Project) -> Result:
+    """The result of a step that is not due: the report stays, or there is nothing to report on."""
+    if step.known is not None:
+        return Result(step.name, step.known.outcome, step.known.headline, False, (), step.known)
+    with paths.using(project):
+        nothing = wording.headline(NoAudit(str(step.force), 0.95))
+    return Result(step.name, Outcome.NO_AUDITS, nothing, is_new=False)
 
 
-def _run_here(tasks: Sequence[_Task]) -> Iterator[Result]:
-    for task in tasks:
-        yield _publish_force(*task)
-
-
-def _run_apart(tasks: Sequence[_Task], jobs: int) -> Iterator[Result]:
-    interrupted: list[_Task] = []
-    with _workers(jobs) as pool:
-        futures = {pool.submit(_publish_force, *task): task for task in tasks}
-        for future in as_completed(futures):
-            try:
-                yield future.result()
-            except BrokenProcessPool:
-                interrupted.append(futures[future])
-    # A worker that dies takes the pool with it. Whatever had not ended is run again, each alone,
-    # so that only the report that kills its worker fails.
-    for task in interrupted:
-        _clear_staging(*task[:2])
-        with _workers(1) as pool:
-            try:
-                yield pool.submit(_publish_force, *task).result()
-            except BrokenProcessPool:
-                _clear_staging(*task[:2])
-                yield _died(*task)
-
-
-def _workers(jobs: int) -> ProcessPoolExecutor:
-    # spawned, not forked: Polars' threads do not survive a fork
-    return ProcessPoolExecutor(max_workers=jobs, mp_context=multiprocessing.get_context("spawn"))
-
-
-def _clear_staging(examined: Comparison | SingleAudit, project: paths.Project) -> None:
-    """Remove what a process that was killed could not remove itself."""
-    for left in project.reports.glob(f".{examined.force}-*"):
-        shutil.rmtree(left, ignore_errors=True)
-
-
-def _died(examined: Comparison | SingleAudit, project: paths.Project, values: Mapping[str, Any]) -> Result:
-    with storage.staging_folder(project.reports, examined.force) as staging:
-        problem = "the process that made the report died"
-        return _file(staging, examined, project, values, record.now(), problem)
-
-
-def _publish_force(
-    examined: Comparison | SingleAudit, project: paths.Project, values: Mapping[str, Any]
-) -> Result:
-    with storage.staging_folder(project.reports, examined.force) as staging:
-        return _publish_into(staging, examined, project, values)
-
-
-def _publish_into(
-    staging: Path,
-    examined: Comparison | SingleAudit,
-    project: paths.Project,
-    values: Mapping[str, Any],
-) -> Result:
-    started, problem = record.now(), None
-    try:
-        _build(examined, project, staging, project.notebooks / FORCE_NOTEBOOK, values)
-    except (runner.RunError, page.PageError) as error:
-        problem = str(error)
-    except Exception as error:  # whatever it is, it must not stop the other forces
-        problem = f"{type(error).__name__}: {error}"
-    return _file(staging, examined, project, values, started, problem)
-
-
-def _file(
-    staging: Path,
-    examined: Comparison | SingleAudit,
-    project: paths.Project,
-    values: Mapping[str, Any],
-    started: datetime,
-    problem: str | None,
-) -> Result:
-    """Add the run record and put the folder in its place: the report's, or that of a failed run."""
-    force = examined.force
-    if problem is not None:
-        problem = _without_folders(" ".join(problem.split()))
-    outcome = Outcome.FAILED if problem else _outcome(examined)
-    headline = problem or wording.headline(examined)
-    revision, is_dirty = record.revision(project.root)
-    record.write(
-        RunRecord(
-            run_id=uuid.uuid4().hex,
-            force=force,
-            outcome=outcome,
-            headline=headline,
-            about=wording.compared(examined),
-            compared=_compared(examined),
-            parameters={"force": force, **values},
-            started=started,
-            finished=record.now(),
-            inputs=cleaning.fingerprints(project.raw) | record.hashes([project.notebooks / FORCE_NOTEBOOK]),
-            code_version=record.code_version(),
-            revision=revision,
-            is_dirty=is_dirty,
-            packages=record.versions(),
-            outputs=record.hashes(sorted(path for path in staging.iterdir() if path.is_file())),
-        ),
-        staging,
-    )
-    final = project.reports / force
-    if problem:
-        # beside the earlier report, which stays
-        final.mkdir(exist_ok=True)
-        storage.switch(staging, final / site.FAILED_FOLDER)
-    else:
-        storage.switch(staging, final)
-    return Result(force, outcome, headline)
-
-
-def _without_folders(text: str) -> str:
-    """A message that may be shown to readers: files by their name, not by where this machine keeps them."""
-    return re.sub(r"(?<![\w:/.])(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\]+[/\\])+([^\s'\"/\\:,)]+)", r"\1", text)
-
-
-def _build(
-    examined: Comparison | SingleAudit,
-    project: paths.Project,
-    folder: Path,
-    notebook: Path,
-    values: Mapping[str, Any],
-) -> None:
-    run = runner.execute(
-        notebook,
-        output=folder / "report.ipynb",
-        parameters={**values, "force": examined.force},
-        project=project,
-    )
-    text = page.PageText(
-        title=wording.title(examined),
-        description=wording.headline(examined),
-        index=f"../{site.INDEX}",
-        footer=footer(project),
-    )
-    hidden = _SINGLE_ONLY if isinstance(examined, Comparison) else _COMPARISON_ONLY
-    document = page.render(run, text, without_tags=[hidden])
-    (folder / site.REPORT).write_text(document, encoding="utf-8")
-    formats.write_csv(examined, folder / "figures.csv")
-    formats.write_xlsx(examined, folder / "figures.xlsx", licence=licence(project))
-
-
-def _outcome(examined: Comparison | SingleAudit) -> Outcome:
-    return Outcome.PUBLISHED if isinstance(examined, Comparison) else Outcome.ONE_AUDIT
-
-
-def _compared(examined: Comparison | SingleAudit) -> tuple[str, ...]:
-    if isinstance(examined, Comparison):
-        return (examined.baseline.inspection_id, examined.follow_up.inspection_id)
-    return (examined.audit.inspection_id,)
-
-
-def publish_quality(project: paths.Project, /) -> None:
-    """Run the notebook on data quality and put its page beside the index.
-
-    Raises:
-        RunError, PageError: if it fails; an earlier page stays.
-    """
-    with storage.staging_folder(project.reports, "quality") as folder:
-        run = runner.execute(
-            project.notebooks / QUALITY_NOTEBOOK,
-            output=folder / "run.ipynb",
-            parameters={},
-            project=project,
-        )
-    text = page.PageText(
+def _jobs(due: Sequence[Step], evidence: Evidence, project: paths.Project, limits: Limits) -> Iterator[Job]:
+    until = None if limits.run is None else time.time() + limits.run
+    excerpts = Excerpts(evidence)
+    named = vocabulary.forces(project.raw)
+    notebooks = cache(lambda name: (project.notebooks / name).read_bytes())
+    of_a_force = Words(footer(project), licence(project), index=f"../{site.INDEX}")
+    of_the_data = Words(
+        of_a_force.footer,
+        of_a_force.licence,
+        of_a_force.index,
         title="Data quality: what was read, corrected, refused and in conflict",
         description="How the published statements behind the reports were read and settled",
-        index=site.INDEX,
-        footer=footer(project),
     )
-    storage.write_text(project.reports / QUALITY_PAGE, page.render(run, text))
+    for step in due:
+        if step.force is None:
+            files = cleaning.packed(evidence, named)
+        else:
+            files = cleaning.packed(excerpts.of(step.force), [named.named(step.force)])
+        path = f"notebooks/{step.notebook}"
+        yield Job(
+            name=step.name,
+            notebook=path,
+            parameters=step.parameters,
+            files={**files, path: notebooks(step.notebook)},
+            words=of_the_data if step.force is None else of_a_force,
+            code=step.depends_on[plan.CODE],
+            limit=limits.report,
+            until=until,
+        )
+
+
+def _make(job: Job) -> Made:
+    # loaded by whoever makes reports: the process that has them made does without
+    from analysis.publish import making
+
+    return making.make(job)
+
+
+def _all_made(jobs: Iterator[Job], executor: Executor, width: int, limits: Limits) -> Iterator[Made]:
+    """What becomes of each job, in order of completion; never more of them in hand than are needed."""
+    deadline = None if limits.run is None else time.monotonic() + limits.run + GRACE
+    in_hand: dict[Future[Made], Job] = {}
+    try:
+        while True:
+            while len(in_hand) < width * 2 and (job := next(jobs, None)) is not None:
+                in_hand[executor.submit(_make, job)] = job
+            if not in_hand:
+                return
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            finished, _ = wait(in_hand, timeout=left, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield _outcome(in_hand.pop(future), future)
+            if not finished:
+                executor.shutdown(wait=False, cancel_futures=True)
+                for job in [*in_hand.values(), *jobs]:
+                    yield failed(job, f"the run was to take no longer than {limits.run:g} seconds")
+                return
+    except BaseException:
+        # nobody waits for the rest any more
+        executor.shutdown(wait=False, cancel_futures=True)
+        raise
+
+
+def _outcome(job: Job, future: Future[Made]) -> Made:
+    try:
+        return future.result()
+    except pool.WorkerError as error:
+        return failed(job, str(error))
+    except (Exception, CancelledError) as error:
+        return failed(job, f"{type(error).__name__}: {error}")
+
+
+def _placed(
+    step: Step, made: Made, project: paths.Project, place: Shelf, inputs: Mapping[str, str]
+) -> Result:
+    """Put what was made in its place, with its record."""
+    is_failed = made.outcome is Outcome.FAILED
+    outputs = {name: record.sha256(content) for name, content in made.files.items()}
+    revision, is_dirty = record.revision(project.root)
+    notebook = project.notebooks / step.notebook
+    written = RunRecord(
+        run_id=uuid.uuid4().hex,
+        force=step.name,
+        outcome=made.outcome,
+        headline=made.headline,
+        about=made.about,
+        compared=made.compared,
+        parameters=dict(step.parameters),
+        started=made.started,
+        finished=made.finished,
+        seconds=dict(made.seconds),
+        kernel=made.kernel,
+        attempts=made.attempts,
+        depends_on=dict(step.depends_on),
+        inputs={**inputs, **record.hashes([notebook])},
+        code_version=record.code_version(),
+        revision=revision,
+        is_dirty=is_dirty,
+        python=record.python_version(),
+        packages=dict(record.versions()),
+        outputs=outputs,
+        earlier=() if is_failed else _earlier(place, step.name, outputs),
+    )
+    files = {**made.files, record.FILE: record.text(written).encode()}
+    if is_failed:
+        place.place_failed(step.name, files)
+    else:
+        place.place(step.name, files)
+    return Result(step.name, made.outcome, made.headline, True, step.reasons, written)
+
+
+def _earlier(place: Shelf, name: str, outputs: Mapping[str, str]) -> tuple[Earlier, ...]:
+    known = shelf.recorded(place, name)
+    if known is None:
+        return ()
+    if known.outputs == outputs:
+        return known.earlier
+    last = Earlier(run_id=known.run_id, finished=known.finished, outputs=known.outputs)
+    return (last, *known.earlier)[: record.REMEMBERED]
 
 
 def run_notebooks(project: paths.Project, /) -> list[Path]:
@@ -323,6 +386,8 @@ def run_notebooks(project: paths.Project, /) -> list[Path]:
     Raises:
         RunError: if one fails; that one stays as it was.
     """
+    from analysis.publish import runner
+
     notebooks = sorted(project.notebooks.glob("[0-9][0-9]_*.ipynb"))
     for notebook in notebooks:
         with storage.staging_folder(project.notebooks, "run") as folder:

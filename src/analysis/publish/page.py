@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lxml import html as lxml_html
 from markupsafe import Markup
-from nbformat import NotebookNode
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 HIDDEN_TAG = "notebook-only"
 
@@ -23,12 +25,16 @@ class PageError(Exception):
 
 @dataclass(frozen=True)
 class PageText:
-    """The words around a notebook's own: title, description for search, path of the index, footer lines."""
+    """The words around a notebook's own: title, description for search, path of the index, footer lines.
+
+    `name` is that of the report, by which a copy that was passed on is known again.
+    """
 
     title: str
     description: str
     index: str
     footer: tuple[str, ...]
+    name: str = ""
 
 
 def style() -> str:
@@ -36,7 +42,7 @@ def style() -> str:
     return (_TEMPLATES / "page.css").read_text(encoding="utf-8")
 
 
-def render(notebook: NotebookNode, text: PageText, /, *, without_tags: Sequence[str] = ()) -> str:
+def render(notebook: "NotebookNode", text: PageText, /, *, without_tags: Sequence[str] = ()) -> str:
     """A complete HTML document of the notebook's text and results; code is not in the file.
 
     Args:
@@ -60,16 +66,17 @@ def render(notebook: NotebookNode, text: PageText, /, *, without_tags: Sequence[
     ]
     page = {
         "title": text.title,
+        "name": text.name,
         "description": text.description,
         "index": text.index,
         "footer": text.footer,
         "style": style(),
     }
-    body, _ = _exporter().from_notebook_node(NotebookNode(shown), resources={"page": page})
+    body, _ = _exporter().from_notebook_node(type(notebook)(shown), resources={"page": page})
     return _finished(body)
 
 
-def _refuse_noise(notebook: NotebookNode) -> None:
+def _refuse_noise(notebook: "NotebookNode") -> None:
     for number, cell in enumerate(notebook["cells"], start=1):
         for output in cell.get("outputs", []):
             if output["output_type"] == "error":

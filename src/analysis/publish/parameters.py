@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import papermill
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from analysis import vocabulary
@@ -47,6 +45,10 @@ def declared(notebook: Path, /) -> dict[str, Parameter]:
         ParameterError: if the notebook is missing or not readable, does not have exactly one
             cell tagged `parameters`, or declares a parameter without a type that is known here.
     """
+    # only a run that makes something needs these, and they take a second to import
+    import nbformat
+    import papermill
+
     try:
         read = nbformat.read(notebook, as_version=4)
         nbformat.validate(read)

@@ -1,8 +1,10 @@
 """The run record: what one report run used and produced, in `record.json` beside the report."""
 
 import hashlib
+import json
 import subprocess
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -10,9 +12,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from analysis import paths
 
 FILE = "record.json"
+# Versions of a report that its record remembers, so that an old copy is known as one.
+REMEMBERED = 100
 
 _PACKAGES = (
     "altair",
@@ -24,6 +30,7 @@ _PACKAGES = (
     "polars",
     "scipy",
     "statsmodels",
+    "vl-convert-python",
 )
 
 
@@ -36,76 +43,122 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-class RunRecord(BaseModel):
-    """What one report run used and produced.
-
-    Attributes:
-        run_id: unique id of the run.
-        force: slug of the force.
-        outcome: how it ended.
-        headline: the report's headline; for a failed run, the error in one sentence.
-        about: which audits the report is about, in words.
-        compared: their inspection ids.
-        parameters: parameters given to the notebook; defaults are not repeated.
-        started, finished: times in UTC.
-        inputs: SHA-256 of each raw file and of the notebook, by name.
-        code_version: version of casegrade.
-        revision: commit of the checkout; null outside version control.
-        is_dirty: whether the checkout had uncommitted changes; null outside version control.
-        packages: versions of the libraries that shape the figures and the page.
-        outputs: SHA-256 of each file written beside this record, by name.
-    """
+class Earlier(BaseModel):
+    """An earlier version of a report, which a later run has taken the place of."""
 
     model_config = ConfigDict(extra="forbid")
 
-    run_id: str
-    force: str
-    outcome: Outcome
-    headline: str
-    about: str
-    compared: tuple[str, ...]
-    parameters: dict[str, Any]
-    started: datetime
-    finished: datetime
-    inputs: dict[str, str]
-    code_version: str
-    revision: str | None
-    is_dirty: bool | None
-    packages: dict[str, str]
-    outputs: dict[str, str]
+    run_id: str = Field(description="Id of the run that made it.")
+    finished: datetime = Field(description="When that run ended, in UTC.")
+    outputs: dict[str, str] = Field(description="SHA-256 of each of its files, by name.")
 
 
-def read(folder: Path, /) -> RunRecord | None:
-    """The record in `folder`; null if there is none or it is not readable as one."""
+class RunRecord(BaseModel):
+    """What one report run used and produced. One file per report, and one per failed run."""
+
+    model_config = ConfigDict(extra="forbid", title="Run record")
+
+    run_id: str = Field(description="Unique id of the run of this report.")
+    force: str = Field(description="Slug of the force; data-quality for the page on the data as a whole.")
+    outcome: Outcome = Field(description="How the run ended.")
+    headline: str = Field(description="The report's headline; for a failed run, the error in one sentence.")
+    about: str = Field(description="Which audits the report is about, in words.")
+    compared: tuple[str, ...] = Field(description="Their inspection ids.")
+    parameters: dict[str, Any] = Field(
+        description="Parameters given to the notebook; those left at their default are not repeated."
+    )
+    started: datetime = Field(description="When work on the report began, in UTC.")
+    finished: datetime = Field(description="When it ended, in UTC.")
+    seconds: dict[str, float] = Field(
+        description="Seconds by step: start (of the kernel), cells, page (with its pictures), files."
+    )
+    kernel: str = Field(description="How the kernel was started: warm, fresh, or none if it came to none.")
+    attempts: int = Field(description="How often a kernel was started until one was ready.")
+    depends_on: dict[str, str] = Field(
+        description="SHA-256 of everything the report depends on, by kind. If none differs, it is not made again."
+    )
+    inputs: dict[str, str] = Field(description="SHA-256 of each raw file and of the notebook, by name.")
+    code_version: str = Field(description="Version of casegrade.")
+    revision: str | None = Field(description="Commit of the checkout; null outside version control.")
+    is_dirty: bool | None = Field(
+        description="Whether the checkout had uncommitted changes; null outside version control."
+    )
+    python: str = Field(description="Version of Python.")
+    packages: dict[str, str] = Field(description="Versions of the libraries that shape figures and page.")
+    outputs: dict[str, str] = Field(description="SHA-256 of each file written beside this record, by name.")
+    earlier: tuple[Earlier, ...] = Field(
+        default=(),
+        description=f"Versions that this one took the place of, latest first; at most {REMEMBERED}.",
+    )
+
+
+def parse(text: str | bytes | None, /) -> RunRecord | None:
+    """The record that a text holds; null if it holds none that can be read."""
     try:
-        return RunRecord.model_validate_json((folder / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return None if text is None else RunRecord.model_validate_json(text)
+    except ValueError:
         return None
 
 
-def write(record: RunRecord, folder: Path, /) -> None:
-    """Write the record into `folder`."""
-    (folder / FILE).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+def text(record: RunRecord, /) -> str:
+    """The record as the text of its file."""
+    return record.model_dump_json(indent=2) + "\n"
+
+
+def schema() -> str:
+    """The JSON schema of a run record, as the text of a file."""
+    return json.dumps(RunRecord.model_json_schema(), indent=2) + "\n"
 
 
 def now() -> datetime:
-    """The present time in UTC, to the second."""
-    return datetime.now(UTC).replace(microsecond=0)
+    """The present time in UTC, to the millisecond."""
+    present = datetime.now(UTC)
+    return present.replace(microsecond=present.microsecond // 1000 * 1000)
+
+
+def sha256(content: bytes | str, /) -> str:
+    """The SHA-256 of bytes, or of a text in UTF-8."""
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
 
 
 def hashes(files: Iterable[Path], /) -> dict[str, str]:
     """The SHA-256 of each file, by file name, in the order given."""
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {path.name: sha256(path.read_bytes()) for path in files}
 
 
-def versions() -> dict[str, str]:
+@lru_cache(maxsize=1)
+def versions() -> Mapping[str, str]:
     """The versions of the libraries that shape the figures and the page."""
     return {name: metadata.version(name) for name in _PACKAGES}
 
 
+@lru_cache(maxsize=1)
 def code_version() -> str:
     """The version of casegrade that is installed."""
     return metadata.version("casegrade")
+
+
+def python_version() -> str:
+    """The version of Python that runs."""
+    return ".".join(str(part) for part in sys.version_info[:3])
+
+
+def code_hash() -> str:
+    """The SHA-256 of all code of casegrade, templates included."""
+    source = Path(__file__).parents[1]
+    files = (path for path in sorted(source.rglob("*")) if path.suffix not in ("", ".pyc") and path.is_file())
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.relative_to(source).as_posix()}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def libraries_hash(project: paths.Project, /) -> str:
+    """The SHA-256 of the lock and of the versions that are installed, Python's own among them."""
+    lock = project.root / "requirements.lock"
+    locked = sha256(lock.read_bytes()) if lock.is_file() else None
+    return sha256(json.dumps([locked, dict(versions()), code_version(), python_version()]))
 
 
 @lru_cache(maxsize=4)
@@ -114,7 +167,7 @@ def revision(root: Path, /) -> tuple[str | None, bool | None]:
     try:
         commit = _git(root, "rev-parse", "HEAD")
         changes = _git(root, "status", "--porcelain")
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, subprocess.SubprocessError):
         return None, None
     return commit, bool(changes)
 

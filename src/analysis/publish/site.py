@@ -2,23 +2,20 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
-import polars as pl
 from jinja2 import Environment, select_autoescape
 from jinja2.loaders import FunctionLoader
 
-from analysis import paths, storage, vocabulary
-from analysis.compare import change
+from analysis import paths, vocabulary
 from analysis.compare.change import NoAudit
-from analysis.evidence.cleaning import Evidence
+from analysis.evidence.cleaning import Evidence, Excerpts
 from analysis.present import wording
-from analysis.publish import page, record
+from analysis.publish import page, plan, shelf
 from analysis.publish.record import Outcome
+from analysis.publish.shelf import Shelf
 
 INDEX = "index.html"
 REPORT = "report.html"
-FAILED_FOLDER = "failed"
 NOT_RUN = "not run yet"
 
 
@@ -34,20 +31,21 @@ class Row:
     note: str | None
 
 
-def rows(evidence: Evidence, project: paths.Project, /) -> list[Row]:
+def rows(evidence: Evidence, project: paths.Project, place: Shelf, /) -> list[Row]:
     """One row per force, in alphabetical order of name: as its last run left it."""
     forces = sorted(vocabulary.forces(project.raw), key=lambda force: force.short_name)
-    return [_row(force, evidence, project) for force in forces]
+    excerpts = Excerpts(evidence)
+    with paths.using(project):
+        return [_row(force, excerpts.of(force.slug), place) for force in forces]
 
 
-def _row(force: vocabulary.Force, evidence: Evidence, project: paths.Project) -> Row:
-    folder = project.reports / force.slug
-    examined = change.examine(evidence.audits, force=force.slug)
-    if isinstance(examined, NoAudit):
-        return Row(force, Outcome.NO_AUDITS, wording.headline(examined), "", None, _known(force, evidence))
-    done = record.read(folder)
-    failure = record.read(folder / FAILED_FOLDER)
-    href = f"{force.slug}/{REPORT}" if done is not None and (folder / REPORT).is_file() else None
+def _row(force: vocabulary.Force, excerpt: Evidence, place: Shelf) -> Row:
+    if not plan.has_audits(plan.selected(excerpt, force.slug, {})):
+        none = wording.headline(NoAudit(force.slug, 0.95))
+        return Row(force, Outcome.NO_AUDITS, none, "", None, _known(excerpt))
+    done = shelf.recorded(place, force.slug)
+    failure = shelf.failure(place, force.slug)
+    href = f"{force.slug}/{REPORT}" if done is not None and REPORT in done.outputs else None
     if failure is not None:
         earlier = "The link leads to the earlier report." if href else None
         return Row(force, Outcome.FAILED, f"The last run failed: {failure.headline}", "", href, earlier)
@@ -56,20 +54,16 @@ def _row(force: vocabulary.Force, evidence: Evidence, project: paths.Project) ->
     return Row(force, done.outcome, done.headline, done.about, href, None)
 
 
-def _known(force: vocabulary.Force, evidence: Evidence) -> str | None:
-    known = evidence.known_inspections.filter(pl.col("force") == force.slug).to_dicts()
+def _known(excerpt: Evidence) -> str | None:
+    known = excerpt.known_inspections.to_dicts()
     if not known:
         return None
     return f"Known to exist, not transcribed: {', '.join(wording.known_inspection(row) for row in known)}."
 
 
-def write_index(evidence: Evidence, project: paths.Project, /, *, footer: tuple[str, ...]) -> Path:
-    """Write `reports/index.html` in one step, from what the records say now.
-
-    Returns:
-        The path of the index.
-    """
-    listed = rows(evidence, project)
+def index(evidence: Evidence, project: paths.Project, place: Shelf, /, *, footer: tuple[str, ...]) -> str:
+    """The page of all reports, from what the records say now."""
+    listed = rows(evidence, project, place)
     counts = Counter(str(row.status) for row in listed)
     order = [*Outcome, NOT_RUN]
     # tests and rendering read the same template from inside the package
@@ -79,12 +73,11 @@ def write_index(evidence: Evidence, project: paths.Project, /, *, footer: tuple[
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    document = environment.get_template("index.html.j2").render(
+    return environment.get_template("index.html.j2").render(
         rows=listed,
         counts=[(str(status), counts[status]) for status in order if counts[status]],
         style=page.style(),
         footer=footer,
         limits=wording.LIMITS,
-        has_quality=(project.reports / "data-quality.html").is_file(),
+        quality=f"{plan.QUALITY}/{REPORT}" if shelf.recorded(place, plan.QUALITY) is not None else None,
     )
-    return storage.write_text(project.reports / INDEX, document)

@@ -1,0 +1,85 @@
+"""A report to make, and what was made: values that can be sent to another process or machine.
+
+A job is a project in small: one notebook and the rows of one force. Its kernel sees nothing else,
+so nothing else can be in the report, and nothing else needs to be hashed to know whether the
+report is out of date.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from analysis.publish import record
+from analysis.publish.record import Outcome
+
+
+@dataclass(frozen=True)
+class Words:
+    """What surrounds the notebook on a page that is not about a force, or on every page.
+
+    `title` and `description` are null for a force's report, which words them from its audits.
+    """
+
+    footer: tuple[str, ...]
+    licence: str
+    index: str
+    title: str | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One report to make.
+
+    Attributes:
+        name: of the report, and of its folder; for a force its slug.
+        notebook: path of the notebook below the project.
+        parameters: for the notebook, checked; with `force` if the report is about one.
+        files: the project that its kernel works in, by path below it.
+        words: what surrounds the notebook on the page.
+        code: hash of the code that is to make it (`record.code_hash`).
+        limit: seconds that it may take; null for any.
+        until: moment, in seconds since 1970, after which it is not to go on; null for none.
+    """
+
+    name: str
+    notebook: str
+    parameters: Mapping[str, Any]
+    files: Mapping[str, bytes] = field(repr=False)
+    words: Words = field(repr=False)
+    code: str
+    limit: float | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """What became of a job: the files of the report; or why it failed, and the notebook as far as it went."""
+
+    name: str
+    outcome: Outcome
+    headline: str
+    about: str
+    compared: tuple[str, ...]
+    files: Mapping[str, bytes] = field(repr=False)
+    started: datetime
+    finished: datetime
+    seconds: Mapping[str, float]
+    kernel: str
+    attempts: int
+
+
+def failed(job: Job, problem: str, /, *, started: datetime | None = None) -> Made:
+    """A job that came to nothing, with the reason in one sentence."""
+    moment = record.now()
+    return Made(
+        job.name, Outcome.FAILED, plain(problem), "", (), {}, started or moment, moment, {}, "none", 0
+    )
+
+
+def plain(problem: str, /) -> str:
+    """A message that may be shown to readers: one line, files by their name, not by where a machine keeps them."""
+    one_line = " ".join(problem.split())
+    return re.sub(r"(?<![\w:/.])(?:[A-Za-z]:)?[/\\](?:[^\s'\"/\\]+[/\\])+([^\s'\"/\\:,)]+)", r"\1", one_line)

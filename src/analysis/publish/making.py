@@ -1,0 +1,150 @@
+"""Make one report: from a job to the files of a report, in whatever process or on whatever machine."""
+
+import tempfile
+import time
+from pathlib import Path
+
+import polars as pl
+
+from analysis import paths
+from analysis.compare import change
+from analysis.compare.change import Comparison, NoAudit, SingleAudit
+from analysis.present import wording
+from analysis.publish import formats, page, record, runner
+from analysis.publish.job import Job, Made, failed, plain
+from analysis.publish.record import Outcome
+
+REPORT, NOTEBOOK = "report.html", "report.ipynb"
+
+_COMPARISON_ONLY, _SINGLE_ONLY = "comparison-only", "single-only"
+# What is in memory here, whatever becomes of the files meanwhile.
+_CODE = record.code_hash()
+
+
+def make(job: Job, /) -> Made:
+    """Make a report. Whatever goes wrong is told in what is returned: nothing is raised."""
+    started, clock = record.now(), time.monotonic()
+    limit = _time_left(job)
+    if limit is not None and limit <= 0:
+        return failed(job, "it was not begun: the run's deadline had passed", started=started)
+    if job.code != _CODE:
+        return failed(
+            job,
+            "it was not begun: the worker has other code of casegrade in memory than the one that asks; "
+            "install the same version in both and start the worker again",
+            started=started,
+        )
+    run = runner.Run()
+    examined: Comparison | SingleAudit | NoAudit | None = None
+    headline, about, problem = "", "", None
+    # a kernel's last files may still be written while the folder is removed
+    with tempfile.TemporaryDirectory(prefix="casegrade-job-", ignore_cleanup_errors=True) as folder:
+        project, made = paths.Project(Path(folder).resolve() / "project"), Path(folder) / "made"
+        made.mkdir()
+        try:
+            with paths.using(project):
+                _lay_out(job, project)
+                examined = _examined(job, project)
+                headline = _description(job, examined)
+                about = "" if examined is None else wording.compared(examined)
+                _build(job, examined, project, made, limit, run)
+        except (runner.RunError, page.PageError) as error:
+            problem = plain(str(error))
+        except Exception as error:  # whatever it is, it must not stop the other reports
+            problem = plain(f"{type(error).__name__}: {error}")
+        kept = [made / NOTEBOOK] if problem is not None else sorted(made.iterdir())
+        files = {path.name: path.read_bytes() for path in kept if path.is_file()}
+    run.seconds["files"] = max(0.0, time.monotonic() - clock - sum(run.seconds.values()))
+    return Made(
+        name=job.name,
+        outcome=_outcome(examined) if problem is None else Outcome.FAILED,
+        headline=headline if problem is None else problem,
+        about=about,
+        compared=_compared(examined),
+        files=files,
+        started=started,
+        finished=record.now(),
+        seconds={name: round(seconds, 3) for name, seconds in run.seconds.items()},
+        kernel=run.kernel,
+        attempts=run.attempts,
+    )
+
+
+def _time_left(job: Job) -> float | None:
+    limits = [job.limit, None if job.until is None else job.until - time.time()]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _lay_out(job: Job, project: paths.Project) -> None:
+    for name, content in job.files.items():
+        path = project.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def _examined(job: Job, project: paths.Project) -> Comparison | SingleAudit | NoAudit | None:
+    force = job.parameters.get("force")
+    if force is None:
+        return None
+    audits = pl.read_parquet(project.processed / "audits.parquet")
+    return change.examine(
+        audits,
+        force=force,
+        baseline=job.parameters.get("baseline") or None,
+        follow_up=job.parameters.get("follow_up") or None,
+        confidence=job.parameters.get("confidence", 0.95),
+    )
+
+
+def _build(
+    job: Job,
+    examined: Comparison | SingleAudit | NoAudit | None,
+    project: paths.Project,
+    made: Path,
+    limit: float | None,
+    run: runner.Run,
+) -> None:
+    executed = runner.execute(
+        project.root / job.notebook,
+        output=made / NOTEBOOK,
+        parameters=job.parameters,
+        project=project,
+        limit=limit,
+        run=run,
+    )
+    clock = time.monotonic()
+    text = page.PageText(
+        title=job.words.title or wording.title(_known(examined)),
+        description=_description(job, examined),
+        index=job.words.index,
+        footer=job.words.footer,
+        name=job.name,
+    )
+    hidden = _SINGLE_ONLY if isinstance(examined, Comparison) else _COMPARISON_ONLY
+    (made / REPORT).write_text(page.render(executed, text, without_tags=[hidden]), encoding="utf-8")
+    run.seconds["page"] = time.monotonic() - clock
+    if isinstance(examined, Comparison | SingleAudit):
+        formats.write_csv(examined, made / "figures.csv")
+        formats.write_xlsx(examined, made / "figures.xlsx", licence=job.words.licence)
+
+
+def _known(examined: Comparison | SingleAudit | NoAudit | None) -> Comparison | SingleAudit | NoAudit:
+    if examined is None:
+        raise ValueError("a report that is about no force needs a title of its own")
+    return examined
+
+
+def _description(job: Job, examined: Comparison | SingleAudit | NoAudit | None) -> str:
+    return job.words.description or wording.headline(_known(examined))
+
+
+def _outcome(examined: Comparison | SingleAudit | NoAudit | None) -> Outcome:
+    if isinstance(examined, SingleAudit):
+        return Outcome.ONE_AUDIT
+    return Outcome.NO_AUDITS if isinstance(examined, NoAudit) else Outcome.PUBLISHED
+
+
+def _compared(examined: Comparison | SingleAudit | NoAudit | None) -> tuple[str, ...]:
+    if isinstance(examined, Comparison):
+        return (examined.baseline.inspection_id, examined.follow_up.inspection_id)
+    return (examined.audit.inspection_id,) if isinstance(examined, SingleAudit) else ()

@@ -1,0 +1,188 @@
+"""Long-lived processes on this machine that make reports, behind the standard interface of an executor.
+
+Unlike `concurrent.futures.ProcessPoolExecutor`, a worker that dies takes only its own task with it,
+and one that does not come back is killed. Workers are forked from the warm server, or else spawned.
+"""
+
+import contextlib
+import multiprocessing
+import queue
+import socket
+import subprocess
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from multiprocessing import connection as waiting
+from multiprocessing import reduction
+from multiprocessing.connection import Connection
+from typing import Any
+
+from analysis.publish import warm
+
+
+class WorkerError(Exception):
+    """A worker that ended, or had to be ended, in the middle of a task. The message says how."""
+
+
+class WorkerPool(Executor):
+    """Processes that each do one task at a time.
+
+    Args:
+        size: number of processes.
+        limit: seconds after which a task that has not come back is given up and its process killed.
+    """
+
+    def __init__(self, size: int, /, *, limit: float | None = None):
+        self._tasks: queue.SimpleQueue[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]] | None]
+        self._tasks = queue.SimpleQueue()
+        self._limit = limit
+        self._size = size
+        self._threads: list[threading.Thread] = []
+        self._workers: set[_Worker] = set()
+        self._lock = threading.Lock()
+        self._is_shut = False
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Have `fn(*args)` called by a worker; all of it must be picklable, and there are no `kwargs`."""
+        if kwargs:
+            raise TypeError("tasks take positional arguments only")
+        with self._lock:
+            if self._is_shut:
+                raise RuntimeError("the pool was shut down")
+            future: Future[Any] = Future()
+            self._tasks.put((future, fn, args))
+            if len(self._threads) < self._size:
+                thread = threading.Thread(target=self._attend, name="casegrade-worker", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the workers: after what is waiting; with `cancel_futures` at once, whatever they are doing."""
+        with self._lock:
+            self._is_shut = True
+            if cancel_futures:
+                with contextlib.suppress(queue.Empty):
+                    while (task := self._tasks.get_nowait()) is not None:
+                        task[0].cancel()
+                for worker in self._workers:
+                    worker.kill()
+            for _ in self._threads:
+                self._tasks.put(None)
+        if wait:
+            for thread in self._threads:
+                thread.join()
+
+    def _attend(self) -> None:
+        worker: _Worker | None = None
+        while (task := self._tasks.get()) is not None:
+            future, function, args = task
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                if worker is None:
+                    worker = _Worker()
+                    with self._lock:
+                        self._workers.add(worker)
+                result = worker.call(function, args, self._limit)
+            except BaseException as error:
+                if isinstance(error, WorkerError | OSError) and worker is not None:
+                    self._end(worker)
+                    worker = None
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+            del task, future, args
+        if worker is not None:
+            self._end(worker)
+
+    def _end(self, worker: "_Worker") -> None:
+        with self._lock:
+            self._workers.discard(worker)
+        worker.close()
+
+
+class _Worker:
+    """One process, and the line to it."""
+
+    def __init__(self) -> None:
+        self._process: warm.Process | multiprocessing.process.BaseProcess
+        try:
+            ours, theirs = socket.socketpair()
+            with theirs:
+                self._process = warm.fork(_work_on, files=[theirs.fileno()])
+            self._line = Connection(ours.detach())
+        except warm.WarmError:
+            self._line, other = multiprocessing.Pipe()
+            # spawned, not forked: Polars' threads do not survive a fork
+            spawned = multiprocessing.get_context("spawn").Process(target=_work, args=(other,))
+            spawned.start()
+            self._process = spawned
+            other.close()
+
+    def call(self, function: Callable[..., Any], args: tuple[Any, ...], limit: float | None) -> Any:
+        try:
+            self._line.send_bytes(reduction.ForkingPickler.dumps((function, args)))
+            ready = waiting.wait([self._line, self._ended], limit)
+            if not ready:
+                raise WorkerError(f"the process that made it did not come back within {limit:g} seconds")
+            is_good, value = self._line.recv()
+        except (EOFError, ConnectionError) as error:
+            raise WorkerError(f"the process that made it died{self._how()}") from error
+        if not is_good:
+            raise value
+        return value
+
+    @property
+    def _ended(self) -> Any:
+        return self._process if isinstance(self._process, warm.Process) else self._process.sentinel
+
+    def _how(self) -> str:
+        code: int | None = None
+        if isinstance(self._process, warm.Process):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = self._process.wait(1)
+        else:
+            self._process.join(1)
+            code = self._process.exitcode
+        if code is None:
+            return ""
+        return f", killed by signal {-code}" if code < 0 else f" with exit code {code}"
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def close(self) -> None:
+        self._line.close()
+        if isinstance(self._process, warm.Process):
+            # letting go ends it, and the kernel that it may have ready
+            self._process.kill()
+            self._process.close()
+        else:
+            self._process.join(2)
+            self._process.kill()
+
+
+def _work_on(line: int) -> None:
+    _work(Connection(line))
+
+
+def _work(line: Connection) -> None:
+    """The life of a worker: take a task, do it, hand over the result, until nobody is at the other end."""
+    from analysis.publish import kernels
+
+    with kernels.spare():
+        while True:
+            try:
+                function, args = line.recv()
+            except (EOFError, ConnectionError):
+                return
+            try:
+                answer = (True, function(*args))
+            except Exception as error:
+                answer = (False, error)
+            try:
+                line.send(answer)
+            except ConnectionError:
+                return
+            del function, args, answer

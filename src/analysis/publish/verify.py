@@ -1,0 +1,106 @@
+"""Whether a file that was passed on is what was published: its hash against the records of its report."""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from analysis.publish import plan, record, shelf
+from analysis.publish.record import RunRecord
+from analysis.publish.shelf import Shelf
+
+_MARK = b'<meta name="casegrade-report" content="'
+
+
+class State(StrEnum):
+    """What a file is."""
+
+    AS_PUBLISHED = "as published"
+    SUPERSEDED = "superseded"
+    ALTERED = "altered"
+
+
+class UnknownFileError(Exception):
+    """A file that cannot be judged. The message says why and what would help."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a file is, and in one sentence how that is known."""
+
+    state: State
+    sentence: str
+
+
+def verify(file: Path, place: Shelf, forces: Iterable[str], /) -> Finding:
+    """Compare a file with the records of the reports.
+
+    A copy is known by its content, wherever it lies. One that was changed is known as a copy of a
+    report by the record beside it, by the name that pages and tables of figures carry, or by its folder.
+
+    Args:
+        file: a file of a report, or a copy of one.
+        place: where the reports are.
+        forces: slugs of the forces that there may be reports on.
+
+    Raises:
+        UnknownFileError: if the file is not readable, or nothing tells which report it is from.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UnknownFileError(
+            f"{file} cannot be read ({error.strerror}): name a file of a report."
+        ) from error
+    digest = record.sha256(content)
+    beside = record.parse(_beside(file))
+    names = [*forces, plan.QUALITY]
+    known = {name: found for name in names if (found := shelf.recorded(place, name)) is not None}
+    if beside is not None and beside.force not in known:
+        # sent along with its record, to somebody who has not got the reports
+        known[beside.force] = beside
+    for found in known.values():
+        if digest in found.outputs.values():
+            when = f"{found.finished:%d %B %Y at %H:%M} UTC"
+            return Finding(State.AS_PUBLISHED, f"As published: {_what(found)}, run {found.run_id} of {when}.")
+    for found in known.values():
+        for earlier in found.earlier:
+            if digest in earlier.outputs.values():
+                return Finding(
+                    State.SUPERSEDED,
+                    f"Superseded: {_what(found)} as published on {earlier.finished:%d %B %Y}; it was made again on "
+                    f"{found.finished:%d %B %Y at %H:%M} UTC.",
+                )
+    named = beside.force if beside is not None else _named(content, file)
+    if named not in known:
+        raise UnknownFileError(
+            f"No record says anything of {file.name}: run this in the project that published it, "
+            "or put the report's record.json beside it."
+        )
+    return Finding(
+        State.ALTERED,
+        f"Altered: this is no version of {_what(known[named])} that its record knows; "
+        "take the file from where it was published.",
+    )
+
+
+def _beside(file: Path) -> bytes | None:
+    path = file.parent / record.FILE
+    return path.read_bytes() if path.is_file() else None
+
+
+def _what(found: RunRecord) -> str:
+    return f"the report {found.force}"
+
+
+def _named(content: bytes, file: Path) -> str:
+    """The report that a file says it is from: a page in its head, a table of figures in its first row."""
+    _, has_mark, rest = content.partition(_MARK)
+    if has_mark:
+        return rest.partition(b'"')[0].decode(errors="replace")
+    if file.suffix == ".csv":
+        rows = csv.DictReader(io.StringIO(content.decode(errors="replace")))
+        return (next(rows, {}) or {}).get("force") or ""
+    return file.absolute().parent.name

@@ -1,0 +1,402 @@
+"""Processes forked from a warm server: one that has every heavy library imported and does nothing else.
+
+Importing the libraries takes seconds, a fork of a process that has them takes milliseconds. The
+server is the fork server of `multiprocessing`, started once per user, code and environment, and
+shared by every process that asks: several batches, their workers, Papermill, JupyterLab. It ends
+when nobody has used it for a while.
+
+Only imports happen in the server. A query there would start Polars' threads, which a fork loses.
+"""
+
+import contextlib
+import fcntl
+import functools
+import gc
+import hashlib
+import io
+import json
+import os
+import random
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from multiprocessing import connection as waiting
+from multiprocessing import forkserver, get_all_start_methods, reduction, resource_tracker
+from pathlib import Path
+from typing import Any
+
+VARIABLE = "CASEGRADE_WARM"
+IDLE = 300.0
+
+# In the order of their weight on each other; whatever a kernel, a page or a spreadsheet would import.
+_PRELOAD = (
+    "analysis.surface",
+    "analysis.present.sections",
+    "analysis.present.quality",
+    "IPython.core.completer",
+    "ipykernel.debugger",
+    "ipykernel.ipkernel",
+    "ipykernel.kernelapp",
+    "ipykernel.subshell_manager",
+    "analysis.publish.batch",
+    "analysis.publish.making",
+    "analysis.publish.runner",
+    "statsmodels.stats.nonparametric",
+    "statsmodels.stats.power",
+    "statsmodels.stats.proportion",
+    "narwhals._interchange.dataframe",
+    "gptables",
+    "vl_convert",
+)
+# Settings that libraries read while they are imported: a server that read others is another server.
+_READ_AT_IMPORT = ("PYTHON", "POLARS_", "OPENBLAS_", "OMP_", "MKL_", "LD_", "LANG", "LC_", "MPL")
+_START_SECONDS = 120
+
+
+class WarmError(Exception):
+    """No process could be forked. The message says why."""
+
+
+def idle() -> float | None:
+    """Seconds that an unused server stays; null if there is to be none, here or by `CASEGRADE_WARM=off`."""
+    said = os.environ.get(VARIABLE, "").strip().lower()
+    if said == "off" or sys.platform != "linux" or "forkserver" not in get_all_start_methods():
+        return None
+    try:
+        return float(said) if said else IDLE
+    except ValueError:
+        return IDLE
+
+
+@dataclass
+class Process:
+    """A forked process, with the face of `subprocess.Popen` that Jupyter's managers know.
+
+    It leads a process group of its own, and ends when the process that asked for it does.
+    """
+
+    pid: int
+    _status: int
+    _owner: int
+    returncode: int | None = None
+    stdin: None = None
+    stdout: None = None
+    stderr: None = None
+    args: tuple[str, ...] = field(default=())
+
+    def fileno(self) -> int:
+        """A descriptor that becomes readable when the process has ended."""
+        return self._status
+
+    def poll(self) -> int | None:
+        """The exit code, negative for a signal; null while it runs."""
+        return self._ended(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end.
+
+        Raises:
+            TimeoutExpired: if it has not ended in time.
+        """
+        code = self._ended(timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return code
+
+    def _ended(self, timeout: float | None) -> int | None:
+        if self.returncode is None and waiting.wait([self], timeout):
+            try:
+                self.returncode = forkserver.read_signed(self._status)
+            except (OSError, EOFError):
+                # the server went before its child: nothing will tell how the child ends
+                with contextlib.suppress(OSError):
+                    os.killpg(self.pid, signal.SIGKILL)
+                self.returncode = 255
+            self.close()
+        return self.returncode
+
+    def send_signal(self, signum: int) -> None:
+        """Send a signal to its whole group, if it still runs."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signum)
+
+    def terminate(self) -> None:
+        """Ask its group to end."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End its group at once."""
+        self.send_signal(signal.SIGKILL)
+
+    def close(self) -> None:
+        """Let go of it. One that still runs is told so, and ends."""
+        for name in ("_status", "_owner"):
+            if (descriptor := getattr(self, name)) >= 0:
+                setattr(self, name, -1)
+                os.close(descriptor)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(OSError):
+            self.close()
+
+
+def fork(
+    target: Callable[..., Any],
+    /,
+    *args: Any,
+    env: Mapping[str, str] | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+    files: Sequence[int] = (),
+    stdout: int = 1,
+    stderr: int = 2,
+) -> Process:
+    """Call `target` in a process forked from the warm server, which is started if there is none.
+
+    Args:
+        target: a function that can be imported by name; it gets `args`, which can be pickled, and
+            then the descriptors of `files` as they are numbered there.
+        args: its arguments.
+        env: the whole environment of the process; by default that of the caller.
+        cwd: its working directory; by default that of the caller.
+        files: descriptors to hand over.
+        stdout, stderr: descriptors that its output goes to.
+
+    Raises:
+        WarmError: if the server cannot be started or ends before it has forked.
+    """
+    if idle() is None:
+        raise WarmError("there is no fork server on this machine, or it is switched off")
+    call = _Call(target, args, dict(os.environ if env is None else env), os.fspath(cwd or Path.cwd()))
+    for is_last in (False, True):
+        try:
+            return _forked(call, [*files, stdout, stderr])
+        except (OSError, EOFError) as error:
+            # it may have grown old between being found and being asked
+            if is_last:
+                raise WarmError(
+                    f"the warm server does not answer ({error}); see {_folder() / 'log'}"
+                ) from error
+    raise AssertionError
+
+
+def start() -> None:
+    """Have the server started and importing, without waiting for it."""
+    if idle() is not None:
+        with contextlib.suppress(OSError, WarmError):
+            os.close(_hold(_folder()))
+
+
+def _forked(call: "_Call", files: Sequence[int]) -> Process:
+    folder = _folder()
+    alive, client = _hold(folder), socket.socket(socket.AF_UNIX)
+    status, child_status = os.pipe()
+    child_data, owner = os.pipe()
+    try:
+        with client, open(os.devnull, "wb") as untracked:
+            client.connect(str(folder / "socket"))
+            reduction.sendfds(client, [child_data, child_status, alive, untracked.fileno(), *files])
+    except BaseException:
+        os.close(status)
+        os.close(owner)
+        raise
+    finally:
+        for descriptor in (alive, child_data, child_status):
+            os.close(descriptor)
+    try:
+        message = io.BytesIO()
+        reduction.dump({}, message)
+        reduction.dump(call, message)
+        _write_all(owner, message.getbuffer())
+        return Process(forkserver.read_signed(status), status, owner)
+    except BaseException:
+        os.close(status)
+        os.close(owner)
+        raise
+
+
+def _write_all(descriptor: int, data: memoryview) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _hold(folder: Path) -> int:
+    """A hold on the server, which does not end while anyone has one. It is started if there is none."""
+    held = _existing(folder)
+    if held is None:
+        with _only_one(folder / "lock"):
+            held = _existing(folder)
+            if held is None:
+                held = _started(folder)
+    os.utime(folder / "used")
+    return held
+
+
+def _existing(folder: Path) -> int | None:
+    try:
+        # succeeds if there is a server at the other end, and only then
+        return os.open(folder / "alive", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+@contextlib.contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _started(folder: Path) -> int:
+    for name in ("socket", "alive"):
+        (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / "alive", 0o600)
+    (folder / "used").touch()
+    reading = os.open(folder / "alive", os.O_RDONLY | os.O_NONBLOCK)
+    with socket.socket(socket.AF_UNIX) as listener, (folder / "log").open("ab") as log:
+        listener.bind(str(folder / "socket"))
+        listener.listen(128)
+        code = f"from analysis.publish.warm import _serve; _serve({listener.fileno()}, {reading}, {idle()})"
+        flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+        # One thread for linear algebra: reports run side by side, and threads do not survive a fork.
+        env = {"OPENBLAS_NUM_THREADS": "1", **os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+        subprocess.Popen(
+            [sys.executable, *flags, "-c", code],
+            # nothing lies there that could be imported in the place of a library
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=(listener.fileno(), reading),
+            start_new_session=True,
+        ).returncode = 0  # it outlives this process, which will not wait for it
+    # Held before this process lets go of the other end: a server that nobody holds leaves.
+    held = os.open(folder / "alive", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    os.close(reading)
+    return held
+
+
+def _folder() -> Path:
+    """A folder of this user's own, for servers that have read this code with these settings."""
+    return _prepared(_key(tuple(sorted(_settings().items()))), os.getuid())
+
+
+def _settings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith(_READ_AT_IMPORT)}
+
+
+@functools.lru_cache(maxsize=4)
+def _key(settings: tuple[tuple[str, str], ...]) -> str:
+    source = Path(__file__).parents[1]
+    packages = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
+    stamps = [(str(path), path.stat().st_mtime_ns) for path in sorted(source.rglob("*.py"))]
+    stamps += [(name, Path(name).stat().st_mtime_ns) for name in sorted(packages)]
+    said = [sys.executable, sys.version, subprocess._args_from_interpreter_flags(), stamps, settings]  # type: ignore[attr-defined]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+
+
+@functools.lru_cache(maxsize=4)
+def _prepared(key: str, user: int) -> Path:
+    # short, as the path of a socket may have no more than about 100 letters
+    parent = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
+    if not os.access(parent, os.W_OK):
+        parent = Path(tempfile.gettempdir())
+    folder = parent / f"casegrade-{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if found.st_uid != user or found.st_mode & 0o077:
+        raise WarmError(f"{folder} can be entered by others: remove it, or set {VARIABLE}=off.")
+    (folder / key).mkdir(mode=0o700, exist_ok=True)
+    return folder / key
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What `multiprocessing` sends to a fork and asks to bootstrap itself there."""
+
+    target: Callable[..., Any]
+    args: tuple[Any, ...]
+    env: dict[str, str]
+    cwd: str
+
+    def _bootstrap(self, parent_sentinel: int) -> int:
+        *files, stdout, stderr = forkserver.get_inherited_fds() or ()
+        _settle(parent_sentinel, self.env, self.cwd, stdout, stderr)
+        try:
+            self.target(*self.args, *files)
+        except SystemExit as leaving:
+            return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        return 0
+
+
+def _settle(owner: int, env: Mapping[str, str], cwd: str, stdout: int, stderr: int) -> None:
+    """Make a fork what a fresh process would be: its own group, environment, folder, output, chance."""
+    os.setsid()
+    # The kernel of the system ends this group when the owner's end of the pipe closes, whatever
+    # Python is busy with: SIGIO ends a process that does not handle it.
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(owner, fcntl.F_SETOWN, -os.getpid())
+    fcntl.fcntl(owner, fcntl.F_SETFL, fcntl.fcntl(owner, fcntl.F_GETFL) | os.O_ASYNC | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        if os.read(owner, 1) == b"":
+            os._exit(0)  # it went before the watch stood
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.dup2(stdout, 1)
+    os.dup2(stderr, 2)
+    os.environ.clear()
+    os.environ.update(env)
+    time.tzset()
+    os.chdir(cwd)
+    if _server_hold is not None:
+        os.close(_server_hold)
+    # the fork has the server's trackers, whose descriptors lead nowhere here
+    tracker = resource_tracker._resource_tracker  # type: ignore[attr-defined]
+    tracker._fd = tracker._pid = None
+    # every fork would draw the same numbers
+    random.seed()
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()
+    gc.enable()
+
+
+_server_hold: int | None = None
+
+
+def _serve(listener: int, alive: int, lasting: float) -> None:
+    """Be the server: import, then fork on request until nobody has asked for `lasting` seconds."""
+    global _server_hold
+    folder = Path.cwd()
+    _server_hold = os.open(folder / "alive", os.O_WRONLY | os.O_NONBLOCK)
+    # A tenth of a core's second per second: jsonschema imports a grammar for internationalised
+    # addresses if it is there, which takes as long as everything else of it and which nothing here uses.
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+    for name in _PRELOAD:
+        __import__(name)
+    del sys.modules["rfc3987_syntax"]
+    # what is here now stays; no fork needs to look at it, or to copy the pages it lies on
+    gc.collect()
+    gc.freeze()
+
+    def grow_old(*_: object) -> None:
+        global _server_hold
+        if _server_hold is not None and time.time() - (folder / "used").stat().st_mtime >= lasting:
+            os.close(_server_hold)
+            _server_hold = None
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    signal.signal(signal.SIGALRM, grow_old)
+    signal.setitimer(signal.ITIMER_REAL, max(lasting, 0.2), max(lasting / 10, 0.2))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    forkserver.main(listener, alive, [])
