@@ -9,7 +9,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -312,14 +312,8 @@ def listing(forces: Iterable[Force], /) -> str:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(_FORCE_COLUMNS)
     for force in forces:
-        rows.writerow(
-            [
-                *(getattr(force, name) for name in _FORCE_COLUMNS[:5]),
-                ";".join(force.aliases),
-                force.nation,
-                force.region,
-            ]
-        )
+        said = {**asdict(force), "aliases": ";".join(force.aliases)}
+        rows.writerow(said[name] for name in _FORCE_COLUMNS)
     return text.getvalue()
 
 

@@ -243,7 +243,7 @@ class Excerpts:
 
 
 def content_hash(evidence: Evidence, /) -> str:
-    """The SHA-256 of what the tables say: the same for the same rows, whatever file or order of files they came from."""
+    """The SHA-256 of what the tables say: the same for the same rows, whatever file they were read from."""
     digest = hashlib.sha256()
     for name, table in evidence.tables.items():
         digest.update(f"{name}\n{table.write_ndjson()}\n".encode())

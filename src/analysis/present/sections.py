@@ -17,7 +17,7 @@ from analysis.compare.graded import GradedAudit
 from analysis.compare.shares import CHANGE, measure_of
 from analysis.evidence.cleaning import Evidence
 from analysis.present import charts, tables, wording
-from analysis.present.charts import Picture
+from analysis.present.pictures import Picture
 from analysis.present.tables import Table
 from analysis.vocabulary import Grade
 

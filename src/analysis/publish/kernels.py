@@ -25,7 +25,7 @@ from typing import Any
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.connect import KernelConnectionInfo, write_connection_file
 from jupyter_client.manager import AsyncKernelManager
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import default
 
 from analysis.publish import warm
@@ -100,7 +100,7 @@ def _be_kernel(arguments: tuple[str, ...], orders: int) -> None:
 
     sys.argv = ["ipykernel_launcher", *arguments]
     # 1 stands for a parent that need not be watched: the system ends this process with its owner
-    app = IPKernelApp.instance(parent_handle=1)
+    app: Any = IPKernelApp.instance(parent_handle=1)
     app.initialize(list(arguments))
     with os.fdopen(orders, "rb") as pipe:
         told = pipe.read()
@@ -152,7 +152,11 @@ def _prepare_spare(arguments: tuple[str, ...], env: Mapping[str, str]) -> None:
         transport="ipc",
         ip=str(sockets / "kernel"),
         key=uuid.uuid4().hex.encode(),
-        **{name: number for number, name in enumerate(_CHANNELS, start=1)},
+        shell_port=1,
+        iopub_port=2,
+        stdin_port=3,
+        control_port=4,
+        hb_port=5,
     )
     before = dict(zip(arguments, (*arguments[1:], ""), strict=True)).get("-f", "")
     own = tuple(file if word == before else word for word in arguments)
@@ -222,17 +226,17 @@ class WarmProvisioner(LocalProvisioner):
             taken.process.wait(5)
             taken = None
         try:
-            kernel = taken or await asyncio.get_running_loop().run_in_executor(
-                None, lambda: self._forked(arguments, env, kwargs)
-            )
+            kernel = taken if taken is not None else await asyncio.to_thread(self._forked, arguments, env, kwargs)
         except warm.WarmError as error:
             _say_once(f"{error}; kernels start as usual")
             return await super().launch_kernel(cmd, **kwargs)
         kernel.begin(env, kwargs.get("cwd"))
         if _keeps_spare:
             _prepare_spare(arguments, env)
-        self.process = kernel.process  # type: ignore[assignment]
-        self.pid = self.pgid = kernel.process.pid  # type: ignore[assignment]
+        # what LocalProvisioner declares as nothing at all until there is something
+        mine: Any = self
+        mine.process = kernel.process
+        mine.pid = mine.pgid = kernel.process.pid
         self.cwd = kwargs.get("cwd", Path.cwd())
         self.is_warm = True
         return self.connection_info
@@ -340,7 +344,7 @@ class ReadyClient(AsyncKernelClient):
         while await self.shell_channel.msg_ready():
             await _next(self.shell_channel, 0)
 
-    wait_for_ready = _async_wait_for_ready  # type: ignore[assignment]
+    wait_for_ready = _async_wait_for_ready
 
     def start_channels(
         self,
@@ -378,4 +382,4 @@ class WarmKernelManager(AsyncKernelManager):
         started: tuple[list[str], dict[str, Any]] = await super()._async_pre_start_kernel(**kw)
         return started
 
-    pre_start_kernel = _async_pre_start_kernel  # type: ignore[assignment]
+    pre_start_kernel = _async_pre_start_kernel

@@ -178,7 +178,7 @@ def _attempt(
 
 
 def _put_on_top(notebook: NotebookNode, problem: str) -> None:
-    """Say at the top what went wrong, whether a cell failed, which Papermill tells, or the kernel, which it does not."""
+    """Say at the top what went wrong: Papermill does if a cell failed, but not if the kernel did."""
     notebook.cells = [
         cell
         for cell in notebook.cells

@@ -9,7 +9,6 @@ Only imports happen in the server. A query there would start Polars' threads, wh
 """
 
 import contextlib
-import fcntl
 import functools
 import gc
 import hashlib
@@ -17,7 +16,6 @@ import io
 import json
 import os
 import random
-import resource
 import signal
 import socket
 import subprocess
@@ -28,9 +26,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection as waiting
-from multiprocessing import forkserver, get_all_start_methods, reduction, resource_tracker
+from multiprocessing import get_all_start_methods, reduction
 from pathlib import Path
 from typing import Any
+
+if sys.platform != "win32":
+    import fcntl
+    from multiprocessing import forkserver, resource_tracker
 
 VARIABLE = "CASEGRADE_WARM"
 IDLE = 300.0
@@ -111,7 +113,7 @@ class Process:
         return code
 
     def _ended(self, timeout: float | None) -> int | None:
-        if self.returncode is None and waiting.wait([self], timeout):
+        if self.returncode is None and waiting.wait([self._status], timeout):
             try:
                 self.returncode = forkserver.read_signed(self._status)
             except (OSError, EOFError):
@@ -167,7 +169,8 @@ def fork(
         env: the whole environment of the process; by default that of the caller.
         cwd: its working directory; by default that of the caller.
         files: descriptors to hand over.
-        stdout, stderr: descriptors that its output goes to.
+        stdout: descriptor that its output goes to.
+        stderr: the same for its errors.
 
     Raises:
         WarmError: if the server cannot be started or ends before it has forked.
@@ -200,7 +203,7 @@ def _forked(call: "_Call", files: Sequence[int]) -> Process:
     status, child_status = os.pipe()
     child_data, owner = os.pipe()
     try:
-        with client, open(os.devnull, "wb") as untracked:
+        with client, Path(os.devnull).open("wb") as untracked:
             client.connect(str(folder / "socket"))
             reduction.sendfds(client, [child_data, child_status, alive, untracked.fileno(), *files])
     except BaseException:
@@ -328,7 +331,7 @@ class _Call:
     cwd: str
 
     def _bootstrap(self, parent_sentinel: int) -> int:
-        *files, stdout, stderr = forkserver.get_inherited_fds() or ()
+        *files, stdout, stderr = list(forkserver.get_inherited_fds() or [1, 2])
         _settle(parent_sentinel, self.env, self.cwd, stdout, stderr)
         try:
             self.target(*self.args, *files)
@@ -362,7 +365,7 @@ def _settle(owner: int, env: Mapping[str, str], cwd: str, stdout: int, stderr: i
     if _server_hold is not None:
         os.close(_server_hold)
     # the fork has the server's trackers, whose descriptors lead nowhere here
-    tracker = resource_tracker._resource_tracker  # type: ignore[attr-defined]
+    tracker: Any = resource_tracker._resource_tracker
     tracker._fd = tracker._pid = None
     # every fork would draw the same numbers
     random.seed()
@@ -379,8 +382,8 @@ def _serve(listener: int, alive: int, lasting: float) -> None:
     global _server_hold
     folder = Path.cwd()
     _server_hold = os.open(folder / "alive", os.O_WRONLY | os.O_NONBLOCK)
-    # A tenth of a core's second per second: jsonschema imports a grammar for internationalised
-    # addresses if it is there, which takes as long as everything else of it and which nothing here uses.
+    # jsonschema imports a grammar of internationalised addresses if it is there, which takes almost
+    # a second and which nothing here needs
     sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
     for name in _PRELOAD:
         __import__(name)
@@ -398,5 +401,4 @@ def _serve(listener: int, alive: int, lasting: float) -> None:
 
     signal.signal(signal.SIGALRM, grow_old)
     signal.setitimer(signal.ITIMER_REAL, max(lasting, 0.2), max(lasting / 10, 0.2))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     forkserver.main(listener, alive, [])
