@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reports data check test lint format notebooks dictionary lab lock clean
+.PHONY: help setup reports data check test lint bench format notebooks dictionary lab lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ lint: setup ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+bench: setup ## time the batch beside other ways, on synthetic forces; about an hour
+	$(BIN)/python benchmarks/bench.py
+
 format: setup ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -48,7 +51,7 @@ format: setup ## mend what ruff can mend
 notebooks: setup ## run the committed notebooks again and store them as run
 	$(BIN)/casegrade notebooks
 
-dictionary: setup ## write docs/data-dictionary.md again
+dictionary: setup ## write docs/data-dictionary.md and docs/run-record.schema.json again
 	$(BIN)/casegrade dictionary
 
 lab: setup ## open JupyterLab

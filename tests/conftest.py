@@ -1,12 +1,16 @@
-import shutil
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
+import synthetic
 
 from analysis import paths
 from analysis.evidence import cleaning
 from analysis.evidence.cleaning import Evidence
+from analysis.publish import pool
+from analysis.publish.job import Job
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -25,11 +29,21 @@ def audits(evidence: Evidence) -> pl.DataFrame:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> paths.Project:
     """A copy of the project's data and notebooks, which commands and kernels of the test work in."""
-    root = tmp_path / "project"
-    shutil.copytree(ROOT / "data" / "raw", root / "data" / "raw")
-    shutil.copytree(
-        ROOT / "notebooks", root / "notebooks", ignore=shutil.ignore_patterns("scratch", ".ipynb_checkpoints")
-    )
-    (root / "docs").mkdir()
-    monkeypatch.setenv(paths.VARIABLE, str(root))
-    return paths.Project(root)
+    project = synthetic.copy_of_project(tmp_path / "project")
+    monkeypatch.setenv(paths.VARIABLE, str(project.root))
+    return project
+
+
+@pytest.fixture
+def kernels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The reports that workers were asked for. None is made, as no worker and so no kernel starts."""
+    asked: list[str] = []
+
+    def refuse(_pool: object, _function: object, job: Job) -> Future[Any]:
+        asked.append(job.name)
+        future: Future[Any] = Future()
+        future.set_exception(OSError("a kernel was started"))
+        return future
+
+    monkeypatch.setattr(pool.WorkerPool, "submit", refuse)
+    return asked

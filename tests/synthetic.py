@@ -1,5 +1,6 @@
 """Made-up audits, so that a test can set up any counts without touching the shipped data."""
 
+import json
 import shutil
 from collections.abc import Sequence
 from functools import cache
@@ -15,6 +16,7 @@ from analysis.compare.change import Comparison, NoAudit, SingleAudit
 from analysis.evidence import cleaning
 from analysis.evidence.cleaning import Evidence
 from analysis.evidence.reconcile import Audit
+from analysis.publish import plan
 from analysis.vocabulary import Grade
 
 FORCE = "kent"
@@ -30,6 +32,25 @@ def copy_of_project(root: Path) -> paths.Project:
     )
     (root / "docs").mkdir()
     return paths.Project(root)
+
+
+def small(project: paths.Project, *cells: str, notebook: str = plan.FORCE_NOTEBOOK) -> None:
+    """Put a notebook in the place of a shipped one: the same parameters, cells that take no time."""
+    path = project.notebooks / notebook
+    made = json.loads(path.read_text(encoding="utf-8"))
+    made["cells"] = [cell for cell in made["cells"] if "parameters" in cell["metadata"].get("tags", [])]
+    made["cells"] += [
+        {
+            "cell_type": "code",
+            "id": f"small-{number}",
+            "metadata": {},
+            "execution_count": None,
+            "outputs": [],
+            "source": source,
+        }
+        for number, source in enumerate(cells)
+    ]
+    path.write_text(json.dumps(made), encoding="utf-8")
 
 
 @cache

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from analysis import cli, paths
-from analysis.publish import batch
+from analysis.publish import plan
 
 COMMANDS = ("clean", "check", "report", "notebooks", "dictionary")
 STATEMENTS = "audit_statements.csv"
@@ -162,12 +162,12 @@ def test_dictionary_is_written_where_it_says(project: paths.Project) -> None:
 
 
 def test_notebook_that_fails_exits_1_and_stays_as_it_was(project: paths.Project) -> None:
-    path = project.notebooks / batch.QUALITY_NOTEBOOK
+    path = project.notebooks / plan.QUALITY_NOTEBOOK
     broken = path.read_text(encoding="utf-8").replace("analysis.load_evidence()", "1 / 0")
     path.write_text(broken, encoding="utf-8")
     done = run("notebooks")
     assert done.exit_code == 1
-    assert batch.QUALITY_NOTEBOOK in done.stderr
+    assert plan.QUALITY_NOTEBOOK in done.stderr
     assert "ZeroDivisionError" in done.stderr
     assert path.read_text(encoding="utf-8") == broken
     assert not [one.name for one in project.notebooks.iterdir() if one.name.startswith(".")]

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from analysis import paths
+from analysis import paths, storage, vocabulary
 from analysis.evidence import cleaning
-from analysis.evidence.cleaning import Evidence, RejectedRowsWarning
+from analysis.evidence.cleaning import Evidence, Excerpts, RejectedRowsWarning
 from analysis.evidence.faults import EvidenceError
 
 SHIPPED = Path(__file__).resolve().parents[1] / "data" / "raw"
@@ -252,23 +252,41 @@ def test_the_tables_are_the_same_bytes_each_time(written: paths.Project) -> None
     assert contents(written.processed) == before
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("file", [*(f"{table}.parquet" for table in TABLES), cleaning.MANIFEST])
 def test_tables_that_cannot_all_be_written_leave_the_earlier_ones(
-    written: paths.Project, monkeypatch: pytest.MonkeyPatch, table: str
+    written: paths.Project, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
     before = contents(written.processed)
     set_cell(written.raw, "audit_statements.csv", 2, "good", "many")
     evidence = cleaning.clean(written.raw)
-    write_parquet = pl.DataFrame.write_parquet
+    write_bytes = Path.write_bytes
 
-    def fail_at_table(frame: pl.DataFrame, file: Path, **options: Any) -> None:
-        if Path(file).name == f"{table}.parquet":
+    def fail_at_file(path: Path, content: bytes) -> int:
+        if path.name == file:
             raise OSError(28, "No space left on device")
-        write_parquet(frame, file, **options)
+        return write_bytes(path, content)
 
-    monkeypatch.setattr(pl.DataFrame, "write_parquet", fail_at_table)
+    monkeypatch.setattr(Path, "write_bytes", fail_at_file)
 
     with pytest.raises(OSError, match="No space left"):
+        cleaning.write(evidence, project=written)
+
+    assert contents(written.processed) == before
+    assert sorted(path.name for path in written.processed.parent.iterdir()) == ["processed", "raw"]
+
+
+def test_tables_that_cannot_be_exchanged_leave_the_earlier_ones(
+    written: paths.Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = contents(written.processed)
+    evidence = cleaning.clean(written.raw)
+
+    def fail(one: Path, other: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(storage, "_exchange", fail)
+
+    with pytest.raises(PermissionError):
         cleaning.write(evidence, project=written)
 
     assert contents(written.processed) == before
@@ -288,6 +306,8 @@ def test_tables_that_cannot_be_switched_in_leave_the_earlier_ones(
             raise PermissionError(13, "Permission denied")
         return rename(path, target)
 
+    # as where the system cannot exchange two folders
+    monkeypatch.setattr(storage, "_exchange", lambda one, other: False)
     monkeypatch.setattr(Path, "rename", fail_once)
 
     with pytest.raises(PermissionError):
@@ -295,6 +315,32 @@ def test_tables_that_cannot_be_switched_in_leave_the_earlier_ones(
 
     assert contents(written.processed) == before
     assert sorted(path.name for path in written.processed.parent.iterdir()) == ["processed", "raw"]
+
+
+def test_what_a_killed_writer_left_is_cleared_by_the_next(written: paths.Project) -> None:
+    data = written.processed.parent
+    before = contents(written.processed)
+    (data / ".processed.new-abc").mkdir()
+    (data / ".processed.new-abc" / "audits.parquet").write_bytes(b"half")
+    (data / ".processed.lock").touch()
+
+    cleaning.write(cleaning.clean(written.raw), project=written)
+
+    assert contents(written.processed) == before
+    assert sorted(path.name for path in data.iterdir()) == ["processed", "raw"]
+
+
+def test_what_a_killed_writer_left_is_cleared_without_writing_the_tables_again(
+    written: paths.Project,
+) -> None:
+    data = written.processed.parent
+    written.processed.rename(data / ".processed.replaced")
+    (data / ".processed.new-abc").mkdir()
+
+    cleaning.tidy(written)
+
+    assert sorted(path.name for path in data.iterdir()) == ["processed", "raw"]
+    assert not cleaning.is_stale(written)
 
 
 def test_a_first_write_that_fails_leaves_nothing(
@@ -557,3 +603,84 @@ def test_whatever_is_in_the_cells_cleaning_says_what_became_of_every_row(
             *N_ROWS.values()
         ]
         assert evidence.rejected.select("file", "row").is_unique().all()
+
+
+def all_forces(evidence: Evidence) -> list[str]:
+    found = {force for name in TABLES for force in forces_in(evidence, name)}
+    return sorted(force for force in found if force is not None)
+
+
+def forces_in(evidence: Evidence, table: str) -> list[str | None]:
+    columns = evidence.tables[table].columns
+    return evidence.tables[table]["force"].to_list() if "force" in columns else []
+
+
+def test_excerpt_has_the_rows_of_its_force_in_their_order_and_no_others(evidence: Evidence) -> None:
+    excerpts = Excerpts(evidence)
+    assert len(all_forces(evidence)) > 20
+    for force in [*all_forces(evidence), "narnia"]:
+        excerpt = excerpts.of(force)
+        for name, table in evidence.tables.items():
+            is_cut = "force" in table.columns
+            expected = table.filter(pl.col("force") == force) if is_cut else table.clear()
+            assert_frame_equal(excerpt.tables[name], expected)
+        assert (excerpt.rows_read, excerpt.inputs) == ({}, {})
+
+
+def test_packed_excerpt_is_read_as_a_project_that_has_no_other_force(
+    tmp_path: Path, project: paths.Project, evidence: Evidence
+) -> None:
+    excerpt = Excerpts(evidence).of("dorset")
+    named = vocabulary.forces(project.raw).named("dorset")
+    for name, content in cleaning.packed(excerpt, [named]).items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    small = paths.Project(tmp_path)
+
+    assert_same(cleaning.load(small), excerpt)
+    assert [force.slug for force in vocabulary.forces(small.raw)] == ["dorset"]
+    assert not cleaning.is_stale(small)
+
+
+def test_packed_tables_are_the_same_bytes_each_time(evidence: Evidence) -> None:
+    packed = [cleaning.packed(Excerpts(evidence).of("dorset"), []) for _ in range(2)]
+    assert packed[0] == packed[1]
+
+
+def test_hash_of_the_content_is_the_same_for_the_same_rows_however_they_were_read(
+    written: paths.Project, evidence: Evidence
+) -> None:
+    loaded = cleaning.load(written)
+    assert cleaning.content_hash(loaded) == cleaning.content_hash(evidence)
+    for force in all_forces(evidence):
+        hashes = {cleaning.content_hash(Excerpts(one).of(force)) for one in (loaded, evidence)}
+        assert len(hashes) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "column", "value"),
+    [
+        ("audit_statements.csv", "title", "Another title"),
+        ("findings.csv", "status", "improved"),
+        ("known_inspections.csv", "recommendations", "10"),
+    ],
+)
+def test_hash_of_the_content_changes_for_the_force_whose_row_changed_and_no_other(
+    project: paths.Project, evidence: Evidence, file: str, column: str, value: str
+) -> None:
+    rows = rows_of(project.raw / file)
+    force = vocabulary.forces(project.raw).named(rows[1][rows[0].index("force")]).slug
+    set_cell(project.raw, file, 2, column, value)
+
+    after = cleaning.clean(project.raw)
+
+    assert after.faults == ()
+    before, now = Excerpts(evidence), Excerpts(after)
+    differ = [
+        slug
+        for slug in all_forces(evidence)
+        if cleaning.content_hash(now.of(slug)) != cleaning.content_hash(before.of(slug))
+    ]
+    assert differ == [force]

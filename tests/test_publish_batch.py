@@ -2,8 +2,9 @@ import csv
 import hashlib
 import io
 import json
-import os
 import re
+import signal
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ import pytest
 import synthetic
 from lxml import html
 from nbformat import v4
+from synthetic import small
 from typer.testing import CliRunner
 
 from analysis import cli, paths
-from analysis.evidence.cleaning import Evidence
-from analysis.publish import batch, formats, runner
+from analysis.publish import batch, formats, plan, pool, shelf
 from analysis.publish.record import Outcome, RunRecord
 
 # kernel runs that all tests here share: keep them on one worker
@@ -83,7 +84,7 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Stage]:
     """
     project = synthetic.copy_of_project(tmp_path_factory.mktemp("batch") / "project")
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    notebook = project.notebooks / batch.FORCE_NOTEBOOK
+    notebook = project.notebooks / plan.FORCE_NOTEBOOK
     shipped = notebook.read_bytes()
     broken = nbformat.reads(shipped.decode(), as_version=4)
     broken.cells.insert(2, v4.new_code_cell(f'if force == "dorset":\n    raise RuntimeError({MESSAGE!r})'))
@@ -111,7 +112,11 @@ def test_forces_end_as_published_as_one_audit_only_or_without_audits(stages: dic
     told = re.findall(r"(published|one audit only|no audits yet|failed)\W+(\d+)", first.out)
     # a force that is named twice is run once
     assert dict(told) == {"published": "1", "one audit only": "1", "no audits yet": "1"}
-    assert first.err == ""
+
+
+def test_each_report_that_was_made_is_told_in_a_plain_line(stages: dict[str, Stage]) -> None:
+    told = re.sub(r"\d of 3", "n of 3", stages["first"].err).splitlines()
+    assert sorted(told) == ["dorset: published (n of 3)", "wiltshire: one audit only (n of 3)"]
 
 
 @pytest.mark.parametrize("force", ["dorset", "wiltshire"])
@@ -121,7 +126,8 @@ def test_report_leaves_its_five_files_and_nothing_else(force: str, stages: dict[
 
 @pytest.mark.parametrize("stage", ["first", "broken", "mended"])
 def test_no_staging_folder_and_no_socket_is_left_behind(stage: str, stages: dict[str, Stage]) -> None:
-    assert stages[stage].hidden == ()
+    # the file that runs lock stays: to remove it while others wait for it would make two locks of one
+    assert stages[stage].hidden == (f"reports/{shelf.LOCK}",)
     folders = {name.partition("/")[0] for name in stages[stage].files if "/" in name}
     assert folders == {"dorset", "wiltshire"}
 
@@ -141,6 +147,10 @@ def test_record_tells_what_went_in_and_what_came_out(folder: str, stages: dict[s
     assert record.outputs == {name: hashlib.sha256(data).hexdigest() for name, data in outputs.items()}
     assert record.force == folder
     assert record.parameters == {"force": folder}
+    assert record.kernel in ("warm", "fresh")
+    assert record.attempts == 1
+    assert set(record.seconds) == {"start", "cells", "page", "files"}
+    assert set(record.depends_on) == {"evidence", "notebook", "code", "libraries", "parameters", "words"}
     assert record.started <= record.finished
     assert record.started.utcoffset() is not None
     assert (record.revision, record.is_dirty) == (None, None)
@@ -149,7 +159,7 @@ def test_record_tells_what_went_in_and_what_came_out(folder: str, stages: dict[s
     }
     for name, digest in record.inputs.items():
         assert hashlib.sha256(raw[name].read_bytes()).hexdigest() == digest
-    assert {"audit_statements.csv", "corrections.toml", batch.FORCE_NOTEBOOK} <= set(record.inputs)
+    assert {"audit_statements.csv", "corrections.toml", plan.FORCE_NOTEBOOK} <= set(record.inputs)
     assert {"polars", "papermill", "statsmodels"} <= set(record.packages)
 
 
@@ -310,59 +320,48 @@ REFUSALS = {
 }
 
 
-@pytest.fixture
-def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("a kernel was started")
-
-    monkeypatch.setattr(runner, "execute", refuse)
-
-
-@pytest.mark.usefixtures("without_kernels")
 @pytest.mark.parametrize("name", REFUSALS)
-def test_what_cannot_be_reported_is_refused_before_a_kernel_starts(name: str, project: paths.Project) -> None:
+def test_what_cannot_be_reported_is_refused_before_a_kernel_starts(
+    name: str, project: paths.Project, kernels: list[str]
+) -> None:
     asked, told = REFUSALS[name]
     stage = report(project, *asked)
     assert stage.exit_code == 2
     assert re.search(told, stage.err, re.DOTALL)
     assert "Traceback" not in stage.err
     assert stage.out == ""
+    assert kernels == []
     assert not project.reports.exists()
 
 
-@pytest.mark.usefixtures("without_kernels")
-def test_notebook_without_parameters_is_refused_before_a_kernel_starts(project: paths.Project) -> None:
-    notebook = project.notebooks / batch.FORCE_NOTEBOOK
+def test_notebook_without_parameters_is_refused_before_a_kernel_starts(
+    project: paths.Project, kernels: list[str]
+) -> None:
+    notebook = project.notebooks / plan.FORCE_NOTEBOOK
     content = json.loads(notebook.read_text(encoding="utf-8"))
     for cell in content["cells"]:
         cell["metadata"]["tags"] = []
     notebook.write_text(json.dumps(content), encoding="utf-8")
     stage = report(project, "dorset")
     assert stage.exit_code == 2
-    assert batch.FORCE_NOTEBOOK in stage.err
+    assert plan.FORCE_NOTEBOOK in stage.err
+    assert kernels == []
     assert not project.reports.exists()
 
 
-@pytest.mark.usefixtures("without_kernels")
-def test_forces_without_audits_need_no_kernel(project: paths.Project) -> None:
+def test_forces_without_audits_need_no_kernel(project: paths.Project, kernels: list[str]) -> None:
     stage = report(project, "kent", "staffordshire", "--jobs", "1")
     assert stage.exit_code == 0
-    assert set(stage.files) == {"index.html"}
+    assert kernels == []
+    assert set(stage.files) == {"index.html", shelf.LOCK}
     assert stage.err == ""
 
 
-def small(project: paths.Project, *cells: str, name: str = batch.FORCE_NOTEBOOK) -> None:
-    """Put a notebook in the place of a shipped one: the same parameters, cells that take no time."""
-    shipped = nbformat.read(project.notebooks / name, as_version=4)
-    shipped.cells = [cell for cell in shipped.cells if "parameters" in cell.metadata.get("tags", [])]
-    shipped.cells += [v4.new_code_cell(cell) for cell in cells]
-    nbformat.write(shipped, project.notebooks / name)
-
-
-def publish(project: paths.Project, *forces: str, **options: Any) -> dict[str, batch.Result]:
-    prepared: Evidence = batch.prepare(project)
-    results = batch.publish_forces(prepared, project, forces=forces, values={}, **options)
-    return {result.force: result for result in results}
+def publish(
+    project: paths.Project, *forces: str, jobs: int = 1, **asked: Any
+) -> dict[str, batch.Result]:
+    results = batch.run(project, shelf.at(project.reports), batch.Asked(forces, **asked), jobs=jobs)
+    return {result.name: result for result in results}
 
 
 def test_report_that_warns_fails_and_keeps_the_notebook(project: paths.Project) -> None:
@@ -392,14 +391,18 @@ def test_index_tells_of_a_failure_without_naming_folders_of_this_machine(project
     assert str(project.root) not in index
 
 
-def test_worker_that_dies_takes_no_other_report_with_it(project: paths.Project) -> None:
-    # as when memory runs out: the process that makes Dorset's report is gone without a word
-    small(
-        project,
-        f"import os, signal\nassert os.getppid() != {os.getpid()}\n"
-        'if force == "dorset":\n    os.kill(os.getppid(), signal.SIGKILL)',
-        "from IPython.display import HTML\nHTML('<h2>Grades</h2>')",
-    )
+def test_worker_that_dies_takes_no_other_report_with_it(
+    project: paths.Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small(project, "from IPython.display import HTML\nHTML('<h2>Grades</h2>')")
+    submit = pool.WorkerPool.submit
+
+    def submit_one_that_kills(self: pool.WorkerPool, make: Any, job: Any) -> Future[Any]:
+        # as when memory runs out: the process that makes Dorset's report is gone without a word
+        deadly = (signal.raise_signal, signal.SIGKILL)
+        return submit(self, *(deadly if job.name == "dorset" else (make, job)))
+
+    monkeypatch.setattr(pool.WorkerPool, "submit", submit_one_that_kills)
     done = publish(project, "dorset", "hampshire", "wiltshire", "suffolk", jobs=2)
     assert {force: result.outcome for force, result in done.items()} == {
         "dorset": Outcome.FAILED,
@@ -407,7 +410,8 @@ def test_worker_that_dies_takes_no_other_report_with_it(project: paths.Project) 
         "wiltshire": Outcome.ONE_AUDIT,
         "suffolk": Outcome.PUBLISHED,
     }
-    assert not [path for path in project.reports.iterdir() if path.name.startswith(".")]
+    assert "died, killed by signal 9" in done["dorset"].headline
+    assert [path.name for path in project.reports.iterdir() if path.name.startswith(".")] == [shelf.LOCK]
     index = html.document_fromstring((project.reports / "index.html").read_text(encoding="utf-8"))
     assert words(index.get_element_by_id("dorset")[1]) == "failed"
 
@@ -415,23 +419,60 @@ def test_worker_that_dies_takes_no_other_report_with_it(project: paths.Project) 
 def test_page_on_data_quality_that_fails_leaves_the_earlier_one_and_the_index(
     project: paths.Project,
 ) -> None:
-    page = project.reports / batch.QUALITY_PAGE
-    page.parent.mkdir()
-    page.write_text("earlier", encoding="utf-8")
-    small(project, "1 / 0", name=batch.QUALITY_NOTEBOOK)
-    done = publish(project, with_quality=True)
-    assert done[batch.QUALITY_PAGE].outcome is Outcome.FAILED
-    assert "ZeroDivisionError" in done[batch.QUALITY_PAGE].headline
-    assert page.read_text(encoding="utf-8") == "earlier"
-    assert (project.reports / "index.html").is_file()
+    small(project, "1", notebook=plan.QUALITY_NOTEBOOK)
+    assert publish(project, with_quality=True)[plan.QUALITY].outcome is Outcome.PUBLISHED
+    folder = project.reports / plan.QUALITY
+    earlier = {path.name: path.read_bytes() for path in folder.iterdir()}
+    small(project, "1 / 0", notebook=plan.QUALITY_NOTEBOOK)
+    failed = publish(project, with_quality=True)[plan.QUALITY]
+    assert failed.outcome is Outcome.FAILED
+    assert "ZeroDivisionError" in failed.headline
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == earlier
+    assert (folder / "failed" / "report.ipynb").is_file()
+    assert "data-quality/report.html" in (project.reports / "index.html").read_text(encoding="utf-8")
 
 
 def test_parameters_reach_the_notebook_and_the_record(project: paths.Project) -> None:
     small(project, "from IPython.display import HTML\nHTML(f'<p>{force} {confidence} {baseline!r}</p>')")
-    prepared = batch.prepare(project)
-    values = batch.check_parameters(project, {"confidence": "0.9"}, ["dorset"], prepared)
-    batch.publish_forces(prepared, project, forces=["dorset"], values=values)
+    values = batch.check_notebook(project, {"confidence": "0.9"})
+    publish(project, "dorset", values=values)
     page = html.document_fromstring((project.reports / "dorset" / "report.html").read_text(encoding="utf-8"))
     assert "dorset 0.9 ''" in words(page)
     stored = (project.reports / "dorset" / "record.json").read_text(encoding="utf-8")
     assert RunRecord.model_validate_json(stored).parameters == {"force": "dorset", "confidence": 0.9}
+
+
+LOOK_AROUND = """
+import json, os
+from pathlib import Path
+import analysis
+from analysis import paths, vocabulary
+from IPython.display import HTML
+evidence = analysis.load_evidence()
+root = paths.project().root
+HTML("<pre>" + json.dumps({
+    "forces": sorted({str(one) for table in evidence.tables.values()
+                      if "force" in table.columns for one in table["force"]}),
+    "listed": [one.slug for one in vocabulary.forces()],
+    "files": sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()),
+    "root": str(root),
+    "cwd": os.getcwd(),
+    "told": [value for value in os.environ.values()],
+}) + "</pre>")
+"""
+
+
+def test_kernel_sees_the_rows_of_its_own_force_and_neither_the_project_nor_another_force(
+    project: paths.Project,
+) -> None:
+    small(project, LOOK_AROUND)
+    done = publish(project, "dorset", "hampshire", jobs=2)
+    assert {result.outcome for result in done.values()} == {Outcome.PUBLISHED, Outcome.ONE_AUDIT}
+    for force in done:
+        page = (project.reports / force / "report.html").read_text(encoding="utf-8")
+        seen = json.loads(html.document_fromstring(page).findtext(".//pre"))
+        assert seen["forces"] == seen["listed"] == [force]
+        assert seen["root"] == seen["cwd"] != str(project.root)
+        assert not [told for told in seen["told"] if str(project.root) in told]
+        others = [name for name in seen["files"] if not name.startswith("data/processed/")]
+        assert others == ["data/raw/forces.csv", f"notebooks/{plan.FORCE_NOTEBOOK}"]

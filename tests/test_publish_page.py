@@ -22,7 +22,7 @@ from analysis.compare import change
 from analysis.compare.change import Comparison
 from analysis.evidence.cleaning import Evidence
 from analysis.present import wording
-from analysis.publish import batch, page
+from analysis.publish import batch, page, plan, shelf
 from analysis.publish.page import PageError, PageText
 from analysis.publish.record import Outcome
 
@@ -31,8 +31,7 @@ pytestmark = pytest.mark.xdist_group("pages")
 
 # a pair with every count, a pair that shares only one grade, an audit alone with others beside it
 FORCES = ("warwickshire", "metropolitan", "west-yorkshire")
-QUALITY = "data-quality"
-PAGES = (*FORCES, QUALITY)
+PAGES = (*FORCES, plan.QUALITY)
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,7 @@ class Published:
         return change.examine(self.evidence.audits, force=force)
 
     def path(self, name: str) -> Path:
-        reports = self.project.reports
-        return reports / batch.QUALITY_PAGE if name == QUALITY else reports / name / "report.html"
+        return self.project.reports / name / "report.html"
 
     def text(self, name: str) -> str:
         return self.path(name).read_text(encoding="utf-8")
@@ -61,10 +59,10 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
     project = synthetic.copy_of_project(tmp_path_factory.mktemp("pages") / "project")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(paths.VARIABLE, str(project.root))
-        evidence = batch.prepare(project)
-        results = batch.publish_forces(evidence, project, forces=FORCES, values={}, with_quality=True)
+        asked = batch.Asked(FORCES, with_quality=True)
+        results = batch.run(project, shelf.at(project.reports), asked, jobs=2)
         assert [result.headline for result in results if result.outcome is Outcome.FAILED] == []
-        yield Published(project, evidence)
+        yield Published(project, batch.prepare(project))
 
 
 def words(element: Any) -> str:

@@ -8,10 +8,10 @@ import pytest
 from nbformat import v4
 
 from analysis import paths
-from analysis.publish import batch, parameters
+from analysis.publish import batch, parameters, plan
 from analysis.publish.parameters import ParameterError
 
-SHIPPED = Path(__file__).resolve().parents[1] / "notebooks" / batch.FORCE_NOTEBOOK
+SHIPPED = Path(__file__).resolve().parents[1] / "notebooks" / plan.FORCE_NOTEBOOK
 
 DECLARED = (
     'force: str = "kent"  # which force\n'
@@ -232,7 +232,7 @@ def test_nothing_is_run_to_find_out_the_parameters(tmp_path: Path) -> None:
 
 
 def test_batch_checks_the_notebook_of_the_project_it_is_given(project: paths.Project) -> None:
-    notebook = project.notebooks / batch.FORCE_NOTEBOOK
+    notebook = project.notebooks / plan.FORCE_NOTEBOOK
     content = json.loads(notebook.read_text(encoding="utf-8"))
     for cell in content["cells"]:
         cell["metadata"]["tags"] = [tag for tag in cell["metadata"].get("tags", []) if tag != "parameters"]

@@ -12,7 +12,7 @@ from analysis.compare import change
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
 from analysis.evidence.cleaning import Evidence
 from analysis.present import wording
-from analysis.publish import batch, record, site
+from analysis.publish import batch, plan, record, shelf, site
 from analysis.publish.record import Outcome, RunRecord
 
 # The index is made from what lies in `reports`. Here that is put there by hand, so that every
@@ -34,12 +34,17 @@ def run_record(force: str, **changed: Any) -> RunRecord:
         "parameters": {"force": force},
         "started": datetime(2024, 5, 1, 12, tzinfo=UTC),
         "finished": datetime(2024, 5, 1, 12, 1, tzinfo=UTC),
+        "seconds": {},
+        "kernel": "warm",
+        "attempts": 1,
+        "depends_on": {},
         "inputs": {},
         "code_version": "0.1.0",
         "revision": None,
         "is_dirty": None,
+        "python": "3.11.0",
         "packages": {},
-        "outputs": {},
+        "outputs": {"report.html": "0" * 64},
     }
     return RunRecord(**given | changed)
 
@@ -51,17 +56,19 @@ def file(project: paths.Project, name: str, text: str = "<!doctype html>") -> No
 
 
 def publish(project: paths.Project, force: str, *, folder: str = "", **changed: Any) -> None:
-    place = project.reports / force / folder
-    place.mkdir(parents=True, exist_ok=True)
-    record.write(run_record(force, **changed), place)
-    if not folder:
+    if folder:
+        changed = {"outputs": {}, **changed}
+    else:
         file(project, f"{force}/report.html")
+    file(project, f"{force}/{folder}/{record.FILE}", record.text(run_record(force, **changed)))
+
+
+def text_of(project: paths.Project, evidence: Evidence) -> str:
+    return site.index(evidence, project, shelf.at(project.reports), footer=batch.footer(project))
 
 
 def index_of(project: paths.Project, evidence: Evidence) -> Any:
-    path = site.write_index(evidence, project, footer=batch.footer(project))
-    assert path == project.reports / "index.html"
-    return html.document_fromstring(path.read_text(encoding="utf-8"))
+    return html.document_fromstring(text_of(project, evidence))
 
 
 def rows(tree: Any) -> dict[str, Any]:
@@ -81,7 +88,7 @@ def full(project: paths.Project, evidence: Evidence) -> Any:
     failed = {"outcome": Outcome.FAILED, "headline": "cell 3 ended in ValueError: no file"}
     publish(project, "dorset", folder="failed", **failed)
     publish(project, "suffolk", folder="failed", **failed)
-    file(project, "data-quality.html")
+    publish(project, plan.QUALITY)
     return index_of(project, evidence)
 
 
@@ -173,14 +180,16 @@ def test_both_inspections_of_staffordshire_are_named(project: paths.Project, evi
 
 def test_page_on_data_quality_is_linked_once_it_is_there(project: paths.Project, evidence: Evidence) -> None:
     before = index_of(project, evidence)
-    file(project, "data-quality.html")
+    publish(project, plan.QUALITY, folder="failed", outcome=Outcome.FAILED)
+    failed = index_of(project, evidence)
+    publish(project, plan.QUALITY)
     after = index_of(project, evidence)
-    hrefs = [[link.get("href") for link in tree.iterfind(".//a")] for tree in (before, after)]
-    assert ["data-quality.html" in one for one in hrefs] == [False, True]
+    hrefs = [[link.get("href") for link in tree.iterfind(".//a")] for tree in (before, failed, after)]
+    assert ["data-quality/report.html" in one for one in hrefs] == [False, False, True]
 
 
-def test_index_is_accessible_html(full: Any, project: paths.Project) -> None:
-    text = (project.reports / "index.html").read_text(encoding="utf-8")
+def test_index_is_accessible_html(full: Any, project: paths.Project, evidence: Evidence) -> None:
+    text = text_of(project, evidence)
     assert text.lower().startswith("<!doctype html>")
     assert full.get("lang") == "en-GB"
     assert full.findtext("head/title").strip()
@@ -199,14 +208,16 @@ def test_index_is_accessible_html(full: Any, project: paths.Project) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_index_runs_nothing_and_loads_nothing(full: Any, project: paths.Project) -> None:
+def test_index_runs_nothing_and_loads_nothing(
+    full: Any, project: paths.Project, evidence: Evidence
+) -> None:
     assert not full.xpath("//script | //link | //img | //iframe | //form | //base | //object")
     assert not full.xpath("//*[@src or @srcset or @onclick or @onload]")
     assert not re.search(r"url\(|@import", "".join(full.itertext("style")))
     policy = full.find("head/meta[@http-equiv='Content-Security-Policy']").get("content")
     assert policy.startswith("default-src 'none'")
     assert "script-src" not in policy
-    text = (project.reports / "index.html").read_text(encoding="utf-8")
+    text = text_of(project, evidence)
     assert str(project.root) not in text
     # works from a file share: every link is relative
     assert all(not re.match(r"[a-z]+:|/", link.get("href")) for link in full.iterfind(".//a"))
@@ -258,44 +269,54 @@ def test_record_without_its_report_counts_as_not_run(project: paths.Project, evi
     assert row.find(".//a") is None
 
 
-def test_index_is_written_before_any_report_was_made(project: paths.Project, evidence: Evidence) -> None:
+def run_without_reports(project: paths.Project) -> None:
+    """A run that has no report to make: there is no audit of Kent."""
+    batch.run(project, shelf.at(project.reports), batch.Asked(("kent",)))
+
+
+def files_in(project: paths.Project) -> list[str]:
+    return sorted(path.name for path in project.reports.iterdir())
+
+
+def test_index_is_written_before_any_report_was_made(project: paths.Project) -> None:
     assert not project.reports.exists()
-    assert len(rows(index_of(project, evidence))) == 43
-    assert [path.name for path in project.reports.iterdir()] == ["index.html"]
+    run_without_reports(project)
+    tree = html.document_fromstring((project.reports / "index.html").read_text(encoding="utf-8"))
+    assert len(rows(tree)) == 43
+    assert files_in(project) == [shelf.LOCK, "index.html"]
 
 
 def test_index_is_replaced_whole_and_the_same_every_time(project: paths.Project, evidence: Evidence) -> None:
     publish(project, "warwickshire")
-    index_of(project, evidence)
+    run_without_reports(project)
     first = (project.reports / "index.html").read_bytes()
-    index_of(project, evidence)
+    assert first.decode() == text_of(project, evidence)
+    (project.reports / "index.html").write_text("half an ind", encoding="utf-8")
+    run_without_reports(project)
     assert (project.reports / "index.html").read_bytes() == first
-    assert not [path for path in project.reports.iterdir() if path.name.startswith(".")]
+    assert files_in(project) == [shelf.LOCK, "index.html", "warwickshire"]
 
 
-def test_index_that_cannot_be_written_leaves_the_earlier_one(
-    project: paths.Project, evidence: Evidence
-) -> None:
-    index_of(project, evidence)
+def test_index_that_cannot_be_written_leaves_the_earlier_one(project: paths.Project) -> None:
+    run_without_reports(project)
     earlier = (project.reports / "index.html").read_bytes()
     # half of a character: no file can hold it
     with pytest.raises(UnicodeEncodeError):
-        site.write_index(evidence, project, footer=("\ud800",))
+        shelf.write_if_changed(shelf.at(project.reports), site.INDEX, "\ud800")
     assert (project.reports / "index.html").read_bytes() == earlier
-    assert [path.name for path in project.reports.iterdir()] == ["index.html"]
+    assert files_in(project) == [shelf.LOCK, "index.html"]
 
 
-def test_others_may_read_the_index(project: paths.Project, evidence: Evidence) -> None:
-    index_of(project, evidence)
+def test_others_may_read_the_index(project: paths.Project) -> None:
+    run_without_reports(project)
     # a temporary file is its owner's alone, and a web server runs as somebody else
     assert (project.reports / "index.html").stat().st_mode & 0o444 == 0o444
 
 
-def test_record_written_is_the_record_read(tmp_path: Path) -> None:
+def test_record_written_is_the_record_read() -> None:
     written = run_record("kent", parameters={"force": "kent", "confidence": 0.9}, headline=HOSTILE)
-    record.write(written, tmp_path)
-    assert record.read(tmp_path) == written
-    assert [path.name for path in tmp_path.iterdir()] == [record.FILE]
+    assert record.parse(record.text(written)) == written
+    assert record.parse(record.text(written).encode()) == written
 
 
 def test_record_refuses_a_field_that_it_does_not_know() -> None:

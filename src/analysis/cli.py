@@ -466,13 +466,15 @@ def notebooks() -> None:
 
 @app.command()
 def dictionary() -> None:
-    """Write docs/data-dictionary.md from datapackage.json and the schemas of the tables."""
+    """Write docs/data-dictionary.md and docs/run-record.schema.json from what the code declares."""
     from analysis.compare.shares import Figure
     from analysis.evidence import cleaning
     from analysis.evidence import dictionary as described
+    from analysis.publish import record
 
     with _plainly():
         project = paths.project()
         text = described.page(project.raw, [*cleaning.SCHEMAS.values(), Figure])
         (project.docs / "data-dictionary.md").write_text(text, encoding="utf-8")
-        _out.print("docs/data-dictionary.md")
+        (project.docs / "run-record.schema.json").write_text(record.schema(), encoding="utf-8")
+        _out.print("docs/data-dictionary.md, docs/run-record.schema.json")

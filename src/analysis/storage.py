@@ -7,13 +7,15 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock
 
 # what a new file or folder is readable to; tempfile makes both for their owner only
 _FILE_MODE, _FOLDER_MODE = 0o644, 0o755
-# in the names of what is being built, and of what it has just taken the place of
-_STAGED, _RETIRED = ".new-", "old-"
+# in the names of what is being built, and of what something else is about to take the place of
+_STAGED, _RETIRED = ".new-", ".replaced"
 
 
 def write_text(path: Path, text: str, /) -> Path:
@@ -70,17 +72,40 @@ def switch(new: Path, old: Path, /) -> None:
         new.rename(old)
         return
     if _exchange(new, old):
-        shutil.rmtree(new)
+        _remove(new)
         return
-    retired = old.with_name(f".{_RETIRED}{old.name}")
-    shutil.rmtree(retired, ignore_errors=True)
+    retired = old.with_name(f".{old.name}{_RETIRED}")
+    _remove(retired)
     old.rename(retired)
     try:
         new.rename(old)
     except BaseException:
         retired.rename(old)
         raise
-    shutil.rmtree(retired)
+    _remove(retired)
+
+
+@contextmanager
+def alone(path: Path, /) -> Iterator[None]:
+    """The right to put something in the place of `path`, for one process at a time.
+
+    The system takes it back from one that dies; what that one left beside `path` is cleared first.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f".{path.name}.lock")
+    with FileLock(lock, is_singleton=False):
+        try:
+            recover(path.parent)
+            yield
+        finally:
+            # while it is held: whoever waits for it sees that the file is gone, and takes a new one
+            with suppress(OSError):
+                lock.unlink()
+
+
+def is_left(parent: Path, /) -> bool:
+    """Whether there is something in `parent` for `recover` to do, or somebody is writing there."""
+    return any(_STAGED in path.name or path.name.endswith(_RETIRED) for path in parent.glob(".*"))
 
 
 def recover(parent: Path, /) -> None:
@@ -89,17 +114,21 @@ def recover(parent: Path, /) -> None:
     A folder that was on its way out and has no successor is put back.
     """
     for left in sorted(parent.glob(".*")):
-        name = left.name.removeprefix(f".{_RETIRED}")
-        if name != left.name:
-            if (parent / name).exists():
-                shutil.rmtree(left, ignore_errors=True)
+        if left.name.endswith(_RETIRED):
+            old = parent / left.name[1:].removesuffix(_RETIRED)
+            if old.exists():
+                _remove(left)
             else:
-                left.rename(parent / name)
+                left.rename(old)
         elif _STAGED in left.name:
-            if left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                left.unlink(missing_ok=True)
+            _remove(left)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _exchange(one: Path, other: Path) -> bool:

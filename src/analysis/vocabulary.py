@@ -279,6 +279,7 @@ def _read_forces(path: Path, _changed: int, /) -> Forces:
             "restore the header, or the file from version control."
         )
     found: list[Force] = []
+    taken: dict[str, set[str]] = {name: set() for name in _FORMS}
     for number, record in enumerate(records, start=2):
         if not record:
             continue
@@ -289,10 +290,11 @@ def _read_forces(path: Path, _changed: int, /) -> Forces:
                 f"{len(_FORCE_COLUMNS)} columns: mend the row."
             )
         for name, form in _FORMS.items():
-            if not re.fullmatch(form, row[name]) or row[name] in [getattr(other, name) for other in found]:
+            if not re.fullmatch(form, row[name]) or row[name] in taken[name]:
                 raise ForcesError(
                     f'{path.name}, row {number}: the {name} "{row[name]}" is malformed or given twice: mend it.'
                 )
+            taken[name].add(row[name])
         # a bracketed note, as in "(en dash)", is for readers of the file and no part of the alias
         aliases = [re.sub(r"\s*\([^)]*\)", "", alias).strip() for alias in row.pop("aliases").split(";")]
         force = Force(**row, aliases=tuple(alias for alias in aliases if alias))

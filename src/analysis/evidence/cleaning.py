@@ -176,10 +176,18 @@ def clean(raw: Path, /) -> Evidence:
 def write(evidence: Evidence, /, *, project: paths.Project) -> None:
     """Write the tables as Parquet into `data/processed`, all together, replacing earlier ones."""
     processed = project.processed
-    with storage.staging_folder(processed.parent, "processed") as staging:
-        for name, content in _stored_form(evidence, is_excerpt=False).items():
+    files = _stored_form(evidence, is_excerpt=False)
+    with storage.alone(processed), storage.staging_folder(processed.parent, processed.name) as staging:
+        for name, content in files.items():
             (staging / name).write_bytes(content)
         storage.switch(staging, processed)
+
+
+def tidy(project: paths.Project, /) -> None:
+    """Clear what a process that was killed left beside `data/processed`."""
+    if storage.is_left(project.processed.parent):
+        with storage.alone(project.processed):
+            pass
 
 
 def _stored_form(evidence: Evidence, *, is_excerpt: bool) -> dict[str, bytes]:

@@ -75,7 +75,7 @@ def before_after(examined: Comparison | SingleAudit, /) -> alt.LayerChart:
             x=alt.X("share:Q").stack("zero").bandPosition(0.5),
             y=y,
             order=order,
-            text="shown:N",
+            text=alt.Text("shown:N"),
             color=alt.Color("text_colour:N").scale(None),
         )
     )
@@ -145,7 +145,7 @@ def _row_labels(labels: list[str], field: str, *, above: int, halo: bool = False
         .mark_text(
             align="left", baseline="bottom", dy=-above, fontSize=15, **(ground if halo else {"color": _INK})
         )
-        .encode(x=alt.value(0), y=alt.Y(f"{field}:N").sort(labels), text=f"{field}:N")
+        .encode(x=alt.value(0), y=alt.Y(f"{field}:N").sort(labels), text=alt.Text(f"{field}:N"))
     )
     return named
 
@@ -172,12 +172,12 @@ def changes(pair: Comparison, /) -> alt.LayerChart:
         labelExpr=f"datum.value == 0 ? '0' : {points}", tickCount=5, grid=False, labelOverlap=False
     )
     x = alt.X("lower:Q").title("Change in percentage points").axis(axis)
-    whiskers = alt.Chart(data).mark_rule(strokeWidth=4, color="#12436D").encode(x=x, x2="upper:Q", y=y)
+    whiskers = alt.Chart(data).mark_rule(strokeWidth=4, color="#12436D").encode(x=x, x2=alt.X2("upper:Q"), y=y)
     dots = (
         alt.Chart(data)
         .mark_point(filled=True, size=190, color="#12436D", opacity=1)
         .encode(
-            x="value:Q",
+            x=alt.X("value:Q"),
             y=y,
             tooltip=[
                 alt.Tooltip("value:Q", title="Change", format="+.3f"),
@@ -187,11 +187,11 @@ def changes(pair: Comparison, /) -> alt.LayerChart:
         )
     )
     zero = alt.Data(values=[{"zero": 0, "label": "no change"}])
-    line = alt.Chart(zero).mark_rule(strokeDash=[5, 4], strokeWidth=2, color=_INK).encode(x="zero:Q")
+    line = alt.Chart(zero).mark_rule(strokeDash=[5, 4], strokeWidth=2, color=_INK).encode(x=alt.X("zero:Q"))
     label = (
         alt.Chart(zero)
         .mark_text(baseline="bottom", fontSize=15, color=_INK, y=-4)
-        .encode(x="zero:Q", text="label:N")
+        .encode(x=alt.X("zero:Q"), text=alt.Text("label:N"))
     )
     rows_named = [_row_labels(names, "measure", above=14, halo=halo) for halo in (True, False)]
     return _styled(

@@ -21,7 +21,7 @@ from analysis.publish import cluster, parameters, plan, pool, record, shelf, sit
 from analysis.publish.job import Job, Made, Words, failed
 from analysis.publish.plan import Step
 from analysis.publish.record import Earlier, Outcome, RunRecord
-from analysis.publish.shelf import Shelf
+from analysis.publish.shelf import Shelf, ShelfError
 
 # What a worker may still need when its time is up: to kill a kernel and to send back what there is.
 GRACE = 20.0
@@ -83,6 +83,8 @@ def prepare(project: paths.Project, /) -> Evidence:
     evidence = _cleaned(project)
     if cleaning.is_stale(project):
         cleaning.write(evidence, project=project)
+    else:
+        cleaning.tidy(project)
     return evidence
 
 
@@ -169,10 +171,12 @@ def run(
         warm.start()
     steps = planned(_cleaned(project), project, place, asked)
     if not any(step.is_due for step in steps) and not _is_outdated(project, place):
+        place.tidy()
+        cleaning.tidy(project)
         for result in (found := [_kept(step, project) for step in steps]):
             tell(result)
         return found
-    if not any(step.is_proven for step in steps):
+    if any(step.is_due and step.force is not None and not step.is_proven for step in steps):
         check_notebook(project, {})
     with place.locked(wait=wait, tell=say), contextlib.ExitStack() as stack:
         evidence = prepare(project)
@@ -238,10 +242,9 @@ def publish(
         if not step.is_due:
             settle(_kept(step, project))
     if due and executor is not None:
-        inputs = cleaning.fingerprints(project.raw)
         jobs = _jobs(list(due.values()), evidence, project, limits)
         for made in _all_made(jobs, executor, width, limits):
-            settle(_placed(due[made.name], made, project, place, inputs))
+            settle(_placed(due[made.name], made, project, place, evidence.inputs))
     text = site.index(evidence, project, place, footer=footer(project))
     shelf.write_if_changed(place, site.INDEX, text)
     return [done[step.name] for step in steps]
@@ -260,7 +263,7 @@ def _jobs(due: Sequence[Step], evidence: Evidence, project: paths.Project, limit
     until = None if limits.run is None else time.time() + limits.run
     excerpts = Excerpts(evidence)
     named = vocabulary.forces(project.raw)
-    notebooks = cache(lambda name: (project.notebooks / name).read_bytes())
+    notebooks = cache(lambda name: _content(project.notebooks / name))
     of_a_force = Words(footer(project), licence(project), index=f"../{site.INDEX}")
     of_the_data = Words(
         of_a_force.footer,
@@ -269,22 +272,31 @@ def _jobs(due: Sequence[Step], evidence: Evidence, project: paths.Project, limit
         title="Data quality: what was read, corrected, refused and in conflict",
         description="How the published statements behind the reports were read and settled",
     )
-    for step in due:
+    # what is about all forces takes longest, and would be waited for at the end
+    for step in sorted(due, key=lambda step: step.force is not None):
         if step.force is None:
             files = cleaning.packed(evidence, named)
         else:
             files = cleaning.packed(excerpts.of(step.force), [named.named(step.force)])
-        path = f"notebooks/{step.notebook}"
+        path, notebook = f"notebooks/{step.notebook}", notebooks(step.notebook)
         yield Job(
             name=step.name,
             notebook=path,
             parameters=step.parameters,
-            files={**files, path: notebooks(step.notebook)},
+            # without it the report fails, and says so
+            files={**files, path: notebook} if notebook is not None else files,
             words=of_the_data if step.force is None else of_a_force,
             code=step.depends_on[plan.CODE],
             limit=limits.report,
             until=until,
         )
+
+
+def _content(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return None
 
 
 def _make(job: Job) -> Made:
@@ -335,7 +347,9 @@ def _placed(
     is_failed = made.outcome is Outcome.FAILED
     outputs = {name: record.sha256(content) for name, content in made.files.items()}
     revision, is_dirty = record.revision(project.root)
-    notebook = project.notebooks / step.notebook
+    notebook = _content(project.notebooks / step.notebook)
+    if notebook is not None:
+        inputs = {**inputs, step.notebook: record.sha256(notebook)}
     written = RunRecord(
         run_id=uuid.uuid4().hex,
         force=step.name,
@@ -350,7 +364,7 @@ def _placed(
         kernel=made.kernel,
         attempts=made.attempts,
         depends_on=dict(step.depends_on),
-        inputs={**inputs, **record.hashes([notebook])},
+        inputs=dict(inputs),
         code_version=record.code_version(),
         revision=revision,
         is_dirty=is_dirty,
@@ -360,10 +374,14 @@ def _placed(
         earlier=() if is_failed else _earlier(place, step.name, outputs),
     )
     files = {**made.files, record.FILE: record.text(written).encode()}
-    if is_failed:
-        place.place_failed(step.name, files)
-    else:
-        place.place(step.name, files)
+    try:
+        if is_failed:
+            place.place_failed(step.name, files)
+        else:
+            place.place(step.name, files)
+    except ShelfError as error:
+        # one that does not fit, or whose folder is somebody else's, is no reason to stop the others
+        return Result(step.name, Outcome.FAILED, str(error), True, step.reasons)
     return Result(step.name, made.outcome, made.headline, True, step.reasons, written)
 
 

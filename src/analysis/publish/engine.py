@@ -116,7 +116,7 @@ class WarmEngine(NBClientEngine):  # type: ignore[misc]
         on_kernel: Callable[[int | None, bool], None] | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Run the notebook in a warm kernel, which is killed as soon as the last cell has ended.
+        """Run the notebook in a warm kernel.
 
         Args beyond those of Papermill's engine:
             kernel_start: what the kernel is started with: `cwd`, `env`. Unlike Papermill's own `cwd` it
@@ -134,8 +134,6 @@ class WarmEngine(NBClientEngine):  # type: ignore[misc]
             stderr_file=stderr_file,
         )
         final.setdefault("kernel_manager_class", kernels.WarmKernelManager)
-        # there is nothing left to do in it, and the process takes its memory along
-        final.setdefault("shutdown_kernel", "immediate")
         client = _Client(nb_man, **final)
         client.on_kernel = on_kernel
         return client.execute(**(kernel_start or {}))

@@ -47,6 +47,7 @@ class _Kernel:
     process: warm.Process
     orders: int
     arguments: tuple[str, ...]
+    settings: dict[str, str]
     connection: dict[str, Any]
     sockets: Path
 
@@ -91,7 +92,7 @@ def _fork_kernel(
         raise
     finally:
         os.close(reading)
-    return _Kernel(process, orders, arguments, dict(connection), sockets)
+    return _Kernel(process, orders, arguments, warm.settings(env), dict(connection), sockets)
 
 
 def _be_kernel(arguments: tuple[str, ...], orders: int) -> None:
@@ -99,6 +100,7 @@ def _be_kernel(arguments: tuple[str, ...], orders: int) -> None:
     from ipykernel.kernelapp import IPKernelApp
 
     sys.argv = ["ipykernel_launcher", *arguments]
+    begun_with = dict(os.environ)
     # 1 stands for a parent that need not be watched: the system ends this process with its owner
     app: Any = IPKernelApp.instance(parent_handle=1)
     app.initialize(list(arguments))
@@ -107,11 +109,20 @@ def _be_kernel(arguments: tuple[str, ...], orders: int) -> None:
     if not told:
         return  # whoever wanted it has gone
     order = json.loads(told)
+    # what a kernel sets for itself, such as the pager, unless something else is asked for now
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if begun_with.get(name) != value and begun_with.get(name) == order["env"].get(name)
+    }
     os.environ.clear()
-    os.environ.update(order["env"])
+    os.environ.update(order["env"], **own)
     time.tzset()
     os.chdir(order["cwd"])
     app.start()
+    # It is about to end, and is sending its last words. ipykernel stops the thread that sends them
+    # without waiting, and then waits for this one, which waits for ten seconds for them to be sent.
+    app.control_thread.join(1)
 
 
 def _new_sockets() -> Path:
@@ -166,10 +177,11 @@ def _prepare_spare(arguments: tuple[str, ...], env: Mapping[str, str]) -> None:
         shutil.rmtree(sockets, ignore_errors=True)
 
 
-def _fits(kernel: _Kernel, arguments: tuple[str, ...]) -> bool:
+def _fits(kernel: _Kernel, arguments: tuple[str, ...], env: Mapping[str, str]) -> bool:
     # the same in all but the file that says where it listens
     return (
         kernel.process.poll() is None
+        and kernel.settings == warm.settings(env)
         and len(kernel.arguments) == len(arguments)
         and sum(one != other for one, other in zip(kernel.arguments, arguments, strict=True)) <= 1
     )
@@ -214,19 +226,21 @@ class WarmProvisioner(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Fork the kernel if it is one of this Python, else start it as `LocalProvisioner` does."""
-        arguments = _kernel_arguments(cmd)
-        if arguments is None or not _may_fork():
-            return await super().launch_kernel(cmd, **kwargs)
+        arguments = None if _needs_popen(kwargs) else _kernel_arguments(cmd)
         env = kwargs.get("env") or dict(os.environ)
         taken, self._taken = self._taken, None
-        if taken is not None and not _fits(taken, arguments):
+        if taken is not None and (arguments is None or not _fits(taken, arguments, env)):
             # it listens where this one is to listen
             taken.process.kill()
             os.close(taken.orders)
             taken.process.wait(5)
             taken = None
+        if arguments is None or not _may_fork():
+            return await super().launch_kernel(cmd, **kwargs)
         try:
-            kernel = taken if taken is not None else await asyncio.to_thread(self._forked, arguments, env, kwargs)
+            kernel = (
+                taken if taken is not None else await asyncio.to_thread(self._forked, arguments, env, kwargs)
+            )
         except warm.WarmError as error:
             _say_once(f"{error}; kernels start as usual")
             return await super().launch_kernel(cmd, **kwargs)
@@ -245,9 +259,9 @@ class WarmProvisioner(LocalProvisioner):
         self, arguments: tuple[str, ...], env: Mapping[str, str], kwargs: Mapping[str, Any]
     ) -> _Kernel:
         streams = {
-            name: stream if isinstance(stream, int) and stream >= 0 else stream.fileno()
+            name: stream if isinstance(stream, int) else stream.fileno()
             for name in ("stdout", "stderr")
-            if (stream := kwargs.get(name)) is not None and (not isinstance(stream, int) or stream >= 0)
+            if (stream := kwargs.get(name)) is not None
         }
         return _fork_kernel(arguments, {}, self._sockets or Path(), env, **streams)
 
@@ -299,6 +313,14 @@ def _kernel_arguments(cmd: list[str]) -> tuple[str, ...] | None:
     return tuple(cmd[3:]) if Path(named).absolute() == Path(sys.executable).absolute() else None
 
 
+def _needs_popen(kwargs: Mapping[str, Any]) -> bool:
+    """Whether it is to outlive this process, or to have pipes, as only a child of this process can."""
+    streams = [kwargs.get(name) for name in ("stdin", "stdout", "stderr")]
+    return bool(kwargs.get("independent")) or any(
+        isinstance(stream, int) and stream < 0 for stream in streams
+    )
+
+
 def _may_fork() -> bool:
     if warm.idle() is not None:
         return True
@@ -324,21 +346,17 @@ class ReadyClient(AsyncKernelClient):
     async def _async_wait_for_ready(self, timeout: float | None = None) -> None:
         manager = self.parent
         deadline = time.monotonic() + (timeout or float("inf"))
-        asked: set[str] = set()
-        answered: set[str] = set()
-        while not answered & asked:
-            asked.add(self.kernel_info())
+        is_heard = False
+        while not is_heard:
+            self.kernel_info()
             if (reply := await _next(self.shell_channel, 1.0)) is not None:
                 self._handle_kernel_info_reply(reply)
-                # its first words on the other channel prove that this client hears it there too
-                while (said := await _next(self.iopub_channel, 1.0)) is not None:
-                    if said["msg_type"] == "status" and said["content"]["execution_state"] == "idle":
-                        answered.add(said["parent_header"].get("msg_id", ""))
-                    if answered & asked:
-                        break
+                # its first word on the other channel, a welcome if it came late there, proves that this
+                # client will hear all the others
+                is_heard = await _next(self.iopub_channel, 1.0) is not None
             elif manager is not None and not await manager._async_is_alive():
                 raise RuntimeError("Kernel died before replying to kernel_info")
-            if time.monotonic() > deadline:
+            if not is_heard and time.monotonic() > deadline:
                 raise RuntimeError(f"Kernel didn't respond in {timeout:g} seconds")
         # answers to questions that were asked twice are not answers to the first cell
         while await self.shell_channel.msg_ready():
@@ -383,3 +401,10 @@ class WarmKernelManager(AsyncKernelManager):
         return started
 
     pre_start_kernel = _async_pre_start_kernel
+
+    async def _async_wait(self, pollinterval: float = 0.1) -> None:
+        process = getattr(self.provisioner, "process", None)
+        if isinstance(process, warm.Process):
+            await ended(process)
+        else:
+            await super()._async_wait(pollinterval)

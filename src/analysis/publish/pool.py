@@ -9,6 +9,7 @@ import multiprocessing
 import queue
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -40,7 +41,7 @@ class WorkerPool(Executor):
         self._threads: list[threading.Thread] = []
         self._workers: set[_Worker] = set()
         self._lock = threading.Lock()
-        self._is_shut = False
+        self._is_shut = self._is_cut_short = False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Have `fn(*args)` called by a worker; all of it must be picklable, and there are no `kwargs`."""
@@ -62,9 +63,12 @@ class WorkerPool(Executor):
         with self._lock:
             self._is_shut = True
             if cancel_futures:
+                self._is_cut_short = True
                 with contextlib.suppress(queue.Empty):
                     while (task := self._tasks.get_nowait()) is not None:
+                        # both, as whoever waits for it is told by the second only
                         task[0].cancel()
+                        task[0].set_running_or_notify_cancel()
                 for worker in self._workers:
                     worker.kill()
             for _ in self._threads:
@@ -81,20 +85,29 @@ class WorkerPool(Executor):
                 continue
             try:
                 if worker is None:
-                    worker = _Worker()
-                    with self._lock:
-                        self._workers.add(worker)
-                result = worker.call(function, args, self._limit)
+                    worker = self._begun()
+                is_good, value = worker.call(function, args, self._limit)
             except BaseException as error:
-                if isinstance(error, WorkerError | OSError) and worker is not None:
+                if isinstance(error, WorkerError) and worker is not None:
                     self._end(worker)
                     worker = None
-                future.set_exception(error)
+                is_good, value = False, error
+            if is_good:
+                future.set_result(value)
             else:
-                future.set_result(result)
-            del task, future, args
+                future.set_exception(value)
+            del task, future, args, value
         if worker is not None:
             self._end(worker)
+
+    def _begun(self) -> "_Worker":
+        worker = _Worker()
+        with self._lock:
+            self._workers.add(worker)
+            if self._is_cut_short:
+                # it was not there yet when the others were killed
+                worker.kill()
+        return worker
 
     def _end(self, worker: "_Worker") -> None:
         with self._lock:
@@ -107,31 +120,34 @@ class _Worker:
 
     def __init__(self) -> None:
         self._process: warm.Process | multiprocessing.process.BaseProcess
-        try:
-            ours, theirs = socket.socketpair()
-            with theirs:
-                self._process = warm.fork(_work_on, files=[theirs.fileno()])
-            self._line = Connection(ours.detach())
-        except warm.WarmError:
-            self._line, other = multiprocessing.Pipe()
-            # spawned, not forked: Polars' threads do not survive a fork
-            spawned = multiprocessing.get_context("spawn").Process(target=_work, args=(other,))
-            spawned.start()
-            self._process = spawned
-            other.close()
+        self._line, theirs = multiprocessing.Pipe()
+        with theirs:
+            try:
+                self._process = warm.fork(_work_on, files=[theirs.fileno()], path=sys.path)
+            except warm.WarmError:
+                # spawned, not forked: Polars' threads do not survive a fork
+                context = multiprocessing.get_context("spawn")
+                # a daemon, as the end of this process would wait for it otherwise
+                self._process = context.Process(target=_work, args=(theirs,), daemon=True)
+                self._process.start()
 
-    def call(self, function: Callable[..., Any], args: tuple[Any, ...], limit: float | None) -> Any:
+    def call(
+        self, function: Callable[..., Any], args: tuple[Any, ...], limit: float | None
+    ) -> tuple[bool, Any]:
+        """Whether it returned, and what it returned or raised."""
+        task = reduction.ForkingPickler.dumps((function, args))
         try:
-            self._line.send_bytes(reduction.ForkingPickler.dumps((function, args)))
-            ready = waiting.wait([self._line, self._ended], limit)
-            if not ready:
+            self._line.send_bytes(task)
+            if not waiting.wait([self._line, self._ended], limit):
                 raise WorkerError(f"the process that made it did not come back within {limit:g} seconds")
-            is_good, value = self._line.recv()
-        except (EOFError, ConnectionError) as error:
-            raise WorkerError(f"the process that made it died{self._how()}") from error
-        if not is_good:
-            raise value
-        return value
+            # whatever it has started may hold its end of the line open
+            answer = self._line.recv_bytes() if self._line.poll() else b""
+        except (EOFError, OSError, ValueError):
+            answer = b""
+        if not answer:
+            raise WorkerError(f"the process that made it died{self._how()}")
+        is_good, value = reduction.ForkingPickler.loads(answer)
+        return is_good, value
 
     @property
     def _ended(self) -> Any:
@@ -171,18 +187,21 @@ def _work(line: Connection) -> None:
     """The life of a worker: take a task, do it, hand over the result, until nobody is at the other end."""
     from analysis.publish import kernels
 
-    with kernels.spare():
+    with kernels.spare(), contextlib.suppress(EOFError, ConnectionError):
         while True:
-            try:
-                function, args = line.recv()
-            except (EOFError, ConnectionError):
-                return
-            try:
-                answer = (True, function(*args))
-            except Exception as error:
-                answer = (False, error)
-            try:
-                line.send(answer)
-            except ConnectionError:
-                return
-            del function, args, answer
+            task = line.recv_bytes()
+            line.send_bytes(_answer(task))
+
+
+def _answer(task: bytes) -> bytes:
+    try:
+        function, args = reduction.ForkingPickler.loads(task)
+        answer = (True, function(*args))
+    except Exception as error:
+        answer = (False, error)
+    try:
+        return bytes(reduction.ForkingPickler.dumps(answer))
+    except Exception as error:
+        # what cannot be sent is told in words
+        told = WorkerError(f"{type(answer[1]).__name__} cannot be sent back: {error}")
+        return bytes(reduction.ForkingPickler.dumps((False, told)))

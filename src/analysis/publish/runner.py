@@ -160,6 +160,8 @@ def _attempt(
                 engine_name=ENGINE,
                 kernel_name="python3",
                 kernel_start={"cwd": str(project.root), "env": env},
+                # when the last cell has ended there is nothing left to do in it
+                shutdown_kernel="immediate",
                 on_kernel=ready,
                 progress_bar=False,
                 log_output=False,

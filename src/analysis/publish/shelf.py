@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +29,8 @@ LOCK = ".lock"
 _HOLDER = ".lock-held-by.json"
 # On a remote shelf a holder says again that it is alive; one that has not for this long is gone.
 _LEASE = 60.0
+# Whoever takes over from one that is gone looks again after this long whether it was alone in that.
+_SETTLE = 2.0
 
 
 class LockedError(Exception):
@@ -39,10 +42,16 @@ class ShelfError(Exception):
 
 
 class Shelf(Protocol):
-    """What a run needs of the place that its reports go to. Names are of reports: slugs of forces."""
+    """What a run needs of the place that its reports go to. Names are of reports: slugs of forces.
+
+    Whatever reads or writes raises `ShelfError` if the place does not let it.
+    """
 
     def read(self, path: str, /) -> bytes | None:
         """The content of a file; null if there is none."""
+
+    def has(self, path: str, /) -> bool:
+        """Whether there is a file."""
 
     def write(self, path: str, content: bytes, /) -> None:
         """Write a file, or replace it in one step."""
@@ -55,6 +64,9 @@ class Shelf(Protocol):
 
     def locked(self, *, wait: float, tell: Callable[[str], None]) -> contextlib.AbstractContextManager[None]:
         """The right to write, for one run at a time: see `FolderShelf.locked`."""
+
+    def tidy(self) -> None:
+        """Clear what a run that was killed left half done, unless another run is writing."""
 
     def shown(self, path: str, /) -> str:
         """The place of a file as told to whoever runs the command."""
@@ -109,14 +121,20 @@ class FolderShelf:
 
     def read(self, path: str, /) -> bytes | None:
         """The content of a file; null if there is none."""
-        try:
-            return (self.folder / path).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        with _used(self.folder):
+            try:
+                return (self.folder / path).read_bytes()
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                return None
+
+    def has(self, path: str, /) -> bool:
+        """Whether there is a file."""
+        return (self.folder / path).is_file()
 
     def write(self, path: str, content: bytes, /) -> None:
         """Write a file, or replace it in one step."""
-        storage.write_bytes(self.folder / path, content)
+        with _used(self.folder):
+            storage.write_bytes(self.folder / path, content)
 
     def place(self, name: str, files: Mapping[str, bytes], /) -> None:
         """Put a report in the place of its earlier version, in one step."""
@@ -124,11 +142,12 @@ class FolderShelf:
 
     def place_failed(self, name: str, files: Mapping[str, bytes], /) -> None:
         """Keep what a failed run left, beside the report, in one step."""
-        (self.folder / name).mkdir(parents=True, exist_ok=True)
+        with _used(self.folder):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
         self._switch_in(name, self.folder / name / FAILED_FOLDER, files)
 
     def _switch_in(self, name: str, final: Path, files: Mapping[str, bytes]) -> None:
-        with storage.staging_folder(self.folder, name) as staging:
+        with _used(self.folder), storage.staging_folder(self.folder, name) as staging:
             for file, content in files.items():
                 (staging / file).write_bytes(content)
             storage.switch(staging, final)
@@ -145,9 +164,24 @@ class FolderShelf:
 
         Raises:
             LockedError: if it is still held then.
+            ShelfError: if nothing can be written here.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / LOCK, is_singleton=False)
+        with _used(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / LOCK, is_singleton=False)
+            self._acquire(lock, wait, tell)
+        try:
+            with _used(self.folder):
+                storage.recover(self.folder)
+                for left in self.folder.glob(f"*/.{FAILED_FOLDER}.*"):
+                    storage.recover(left.parent)
+                storage.write_bytes(self.folder / _HOLDER, _holder())
+            yield
+        finally:
+            (self.folder / _HOLDER).unlink(missing_ok=True)
+            lock.release()
+
+    def _acquire(self, lock: FileLock, wait: float, tell: Callable[[str], None]) -> None:
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -158,13 +192,13 @@ class FolderShelf:
                 lock.acquire(timeout=wait)
             except Timeout as error:
                 raise LockedError(f"Reports are being made by {who}: try again when it has ended.") from error
-        try:
-            storage.recover(self.folder)
-            storage.write_bytes(self.folder / _HOLDER, _holder())
-            yield
-        finally:
-            (self.folder / _HOLDER).unlink(missing_ok=True)
-            lock.release()
+
+    def tidy(self) -> None:
+        """Clear what a run that was killed left half done, unless another run is writing."""
+        # whoever comes to an end takes its name away
+        if self.has(_HOLDER):
+            with contextlib.suppress(LockedError), self.locked(wait=0):
+                pass
 
     def shown(self, path: str, /) -> str:
         """The place of a file as told to whoever runs the command."""
@@ -191,40 +225,53 @@ class RemoteShelf:
         except ValueError as error:
             raise ShelfError(f"{url} is no place to put reports: {error}.") from error
         self._url = url.rstrip("/")
+        # set while this run holds the lock
+        self._holder: str | None = None
 
     def _path(self, path: str) -> str:
         return f"{self._root.rstrip('/')}/{path}"
 
     def read(self, path: str, /) -> bytes | None:
         """The content of a file; null if there is none."""
-        try:
-            content: bytes = self._files.cat_file(self._path(path))
-        except FileNotFoundError:
-            return None
+        # what goes wrong far away is told by as many kinds of error as there are libraries below
+        with _used(self._url, Exception):
+            try:
+                content: bytes = self._files.cat_file(self._path(path))
+            except FileNotFoundError:
+                return None
         return content
+
+    def has(self, path: str, /) -> bool:
+        """Whether there is a file."""
+        with _used(self._url, Exception):
+            return bool(self._files.isfile(self._path(path)))
 
     def write(self, path: str, content: bytes, /) -> None:
         """Write a file, or replace it."""
-        self._files.makedirs(self._path(path).rpartition("/")[0], exist_ok=True)
-        self._files.pipe_file(self._path(path), content)
+        self._check_lock()
+        self._write(path, content)
+
+    def _write(self, path: str, content: bytes, **how: str) -> None:
+        with _used(self._url, Exception):
+            self._files.makedirs(self._path(path).rpartition("/")[0], exist_ok=True)
+            self._files.pipe_file(self._path(path), content, **how)
 
     def place(self, name: str, files: Mapping[str, bytes], /) -> None:
         """Put a report in the place of its earlier version: its files, then its record."""
         self._put(name, files)
-        known = set(files)
-        for path in self._listed(name):
-            if path.rpartition("/")[2] not in known:
-                self._files.rm(path, recursive=True)
+        with _used(self._url, Exception):
+            for path in self._listed(name):
+                if path.rpartition("/")[2] not in files:
+                    self._files.rm(path, recursive=True)
 
     def place_failed(self, name: str, files: Mapping[str, bytes], /) -> None:
         """Keep what a failed run left, beside the report."""
         self._put(f"{name}/{FAILED_FOLDER}", files)
 
     def _put(self, folder: str, files: Mapping[str, bytes]) -> None:
-        for last in (False, True):
-            for file, content in files.items():
-                if (file == record.FILE) is last:
-                    self.write(f"{folder}/{file}", content)
+        self._check_lock()
+        for file in sorted(files, key=lambda file: file == record.FILE):
+            self._write(f"{folder}/{file}", files[file])
 
     def _listed(self, name: str) -> list[str]:
         self._files.invalidate_cache()
@@ -240,9 +287,11 @@ class RemoteShelf:
 
         Raises:
             LockedError: if it is still held then.
+            ShelfError: if nothing can be written here.
         """
+        mine = uuid.uuid4().hex
         deadline, has_told = time.monotonic() + wait, False
-        while not self._take():
+        while not self._take(mine):
             who = _told(self.read(LOCK))
             if time.monotonic() >= deadline:
                 raise LockedError(f"Reports are being made by {who}: try again when it has ended.")
@@ -250,45 +299,87 @@ class RemoteShelf:
                 tell(f"Waiting for {who}.")
                 has_told = True
             time.sleep(min(1.0, max(0.0, deadline - time.monotonic())))
+        self._holder = mine
         stop = threading.Event()
-        renewing = threading.Thread(target=self._renew, args=(stop,), daemon=True)
+        renewing = threading.Thread(target=self._renew, args=(mine, stop), daemon=True)
         renewing.start()
         try:
             yield
         finally:
             stop.set()
             renewing.join()
-            with contextlib.suppress(FileNotFoundError):
-                self._files.rm_file(self._path(LOCK))
+            self._holder = None
+            self._let_go(mine)
 
-    def _take(self) -> bool:
+    def _take(self, mine: str) -> bool:
         held = self.read(LOCK)
-        if held is not None and not _is_stale(held):
-            return False
         if held is not None:
-            with contextlib.suppress(FileNotFoundError):
+            if not _is_stale(held):
+                return False
+            with _used(self._url, Exception), contextlib.suppress(FileNotFoundError):
                 self._files.rm_file(self._path(LOCK))
-        mine = _holder()
-        self._files.makedirs(self._root, exist_ok=True)
         try:
             # refuses if another was quicker, where the place can tell
-            self._files.pipe_file(self._path(LOCK), mine, mode="create")
-        except FileExistsError:
-            return False
-        return self.read(LOCK) == mine
+            self._write(LOCK, _holder(mine), mode="create")
+        except ShelfError as error:
+            if isinstance(error.__cause__, FileExistsError):
+                return False
+            raise
+        if held is not None:
+            # another that found it stale at the same moment may have taken this one for it
+            time.sleep(_SETTLE)
+        return self._is_held_by(mine)
 
-    def _renew(self, stop: threading.Event) -> None:
+    def _is_held_by(self, holder: str) -> bool:
+        return (_parsed(self.read(LOCK)) or {}).get("run") == holder
+
+    def _check_lock(self) -> None:
+        if self._holder is not None and not self._is_held_by(self._holder):
+            raise LockedError(
+                "This run stood still for so long that another one took over: "
+                f"{_told(self.read(LOCK))}. It will make what is left."
+            )
+
+    def _renew(self, mine: str, stop: threading.Event) -> None:
         while not stop.wait(_LEASE / 3):
-            with contextlib.suppress(OSError):
-                self._files.pipe_file(self._path(LOCK), _holder())
+            # what cannot be said now is said a little later, or not in time
+            with contextlib.suppress(ShelfError):
+                if self._is_held_by(mine):
+                    self._write(LOCK, _holder(mine))
+
+    def _let_go(self, mine: str) -> None:
+        # if that fails it grows stale by itself
+        with contextlib.suppress(ShelfError):
+            if self._is_held_by(mine):
+                with _used(self._url, Exception):
+                    self._files.rm_file(self._path(LOCK))
+
+    def tidy(self) -> None:
+        """Clear what a run that was killed left half done, unless another run is writing."""
+        held = self.read(LOCK)
+        if held is not None and _is_stale(held):
+            with contextlib.suppress(LockedError), self.locked(wait=0):
+                pass
 
     def shown(self, path: str, /) -> str:
         """The URL of a file."""
         return f"{self._url}/{path}"
 
 
-def _holder() -> bytes:
+@contextlib.contextmanager
+def _used(place: object, kind: type[Exception] = OSError) -> Iterator[None]:
+    try:
+        yield
+    except (LockedError, ShelfError):
+        raise
+    except kind as error:
+        told = " ".join(str(error).split()) or type(error).__name__
+        raise ShelfError(f"{place} cannot be used ({told}): mend that, or name another place.") from error
+
+
+def _holder(run: str = "") -> bytes:
     held = {
+        "run": run,
         "command": " ".join(["casegrade", *sys.argv[1:]]),
         "user": _user(),
         "host": socket.gethostname(),

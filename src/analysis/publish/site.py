@@ -45,7 +45,8 @@ def _row(force: vocabulary.Force, excerpt: Evidence, place: Shelf) -> Row:
         return Row(force, Outcome.NO_AUDITS, none, "", None, _known(excerpt))
     done = shelf.recorded(place, force.slug)
     failure = shelf.failure(place, force.slug)
-    href = f"{force.slug}/{REPORT}" if done is not None and REPORT in done.outputs else None
+    page = f"{force.slug}/{REPORT}"
+    href = page if done is not None and REPORT in done.outputs and place.has(page) else None
     if failure is not None:
         earlier = "The link leads to the earlier report." if href else None
         return Row(force, Outcome.FAILED, f"The last run failed: {failure.headline}", "", href, earlier)
@@ -64,6 +65,7 @@ def _known(excerpt: Evidence) -> str | None:
 def index(evidence: Evidence, project: paths.Project, place: Shelf, /, *, footer: tuple[str, ...]) -> str:
     """The page of all reports, from what the records say now."""
     listed = rows(evidence, project, place)
+    quality = f"{plan.QUALITY}/{REPORT}"
     counts = Counter(str(row.status) for row in listed)
     order = [*Outcome, NOT_RUN]
     # tests and rendering read the same template from inside the package
@@ -79,5 +81,5 @@ def index(evidence: Evidence, project: paths.Project, place: Shelf, /, *, footer
         style=page.style(),
         footer=footer,
         limits=wording.LIMITS,
-        quality=f"{plan.QUALITY}/{REPORT}" if shelf.recorded(place, plan.QUALITY) is not None else None,
+        quality=quality if place.has(quality) else None,
     )

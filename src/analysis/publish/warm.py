@@ -8,7 +8,9 @@ when nobody has used it for a while.
 Only imports happen in the server. A query there would start Polars' threads, which a fork loses.
 """
 
+import atexit
 import contextlib
+import errno
 import functools
 import gc
 import hashlib
@@ -22,6 +24,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,6 +46,14 @@ _PRELOAD = (
     "analysis.present.sections",
     "analysis.present.quality",
     "IPython.core.completer",
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
+    "pdb",
+    "sqlite3",
+    "tornado.platform.asyncio",
+    "ipykernel.kernelspec",
     "ipykernel.debugger",
     "ipykernel.ipkernel",
     "ipykernel.kernelapp",
@@ -54,7 +65,17 @@ _PRELOAD = (
     "statsmodels.stats.power",
     "statsmodels.stats.proportion",
     "narwhals._interchange.dataframe",
+    "nbconvert",
+    "bs4",
+    "jinja2.ext",
+    "jupyterlab_pygments",
+    "pygments.formatters.html",
     "gptables",
+    "pandas.core.reshape.reshape",
+    "encodings.utf_8_sig",
+    "encodings.utf_16_le",
+    "encodings.utf_16_be",
+    "polars._utils.udfs",
     "vl_convert",
 )
 # Settings that libraries read while they are imported: a server that read others is another server.
@@ -92,6 +113,8 @@ class Process:
     stdout: None = None
     stderr: None = None
     args: tuple[str, ...] = field(default=())
+    # asked by the thread that waits for it and by the one that kills it
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def fileno(self) -> int:
         """A descriptor that becomes readable when the process has ended."""
@@ -113,22 +136,36 @@ class Process:
         return code
 
     def _ended(self, timeout: float | None) -> int | None:
-        if self.returncode is None and waiting.wait([self._status], timeout):
-            try:
-                self.returncode = forkserver.read_signed(self._status)
-            except (OSError, EOFError):
-                # the server went before its child: nothing will tell how the child ends
-                with contextlib.suppress(OSError):
-                    os.killpg(self.pid, signal.SIGKILL)
-                self.returncode = 255
+        status = self._status
+        if self.returncode is None and status >= 0 and waiting.wait([status], timeout):
+            with self._lock:
+                if self.returncode is None and self._status >= 0:
+                    self.returncode = self._read()
             self.close()
         return self.returncode
+
+    def _read(self) -> int:
+        try:
+            code: int = forkserver.read_signed(self._status)
+        except (OSError, EOFError):
+            # the server went before its child: nothing will tell how the child ends
+            with contextlib.suppress(OSError):
+                os.killpg(self.pid, signal.SIGKILL)
+            code = 255
+        return code
 
     def send_signal(self, signum: int) -> None:
         """Send a signal to its whole group, if it still runs."""
         if self.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
+            self._send(signum)
+
+    def _send(self, signum: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            try:
                 os.killpg(self.pid, signum)
+            except ProcessLookupError:
+                # so young that it has no group yet
+                os.kill(self.pid, signum)
 
     def terminate(self) -> None:
         """Ask its group to end."""
@@ -140,10 +177,11 @@ class Process:
 
     def close(self) -> None:
         """Let go of it. One that still runs is told so, and ends."""
-        for name in ("_status", "_owner"):
-            if (descriptor := getattr(self, name)) >= 0:
-                setattr(self, name, -1)
-                os.close(descriptor)
+        with self._lock:
+            for name in ("_status", "_owner"):
+                if (descriptor := getattr(self, name)) >= 0:
+                    setattr(self, name, -1)
+                    os.close(descriptor)
 
     def __del__(self) -> None:
         with contextlib.suppress(OSError):
@@ -157,6 +195,7 @@ def fork(
     env: Mapping[str, str] | None = None,
     cwd: str | os.PathLike[str] | None = None,
     files: Sequence[int] = (),
+    path: Sequence[str] | None = None,
     stdout: int = 1,
     stderr: int = 2,
 ) -> Process:
@@ -169,6 +208,7 @@ def fork(
         env: the whole environment of the process; by default that of the caller.
         cwd: its working directory; by default that of the caller.
         files: descriptors to hand over.
+        path: where it looks for modules; by default where any Python would.
         stdout: descriptor that its output goes to.
         stderr: the same for its errors.
 
@@ -178,15 +218,15 @@ def fork(
     if idle() is None:
         raise WarmError("there is no fork server on this machine, or it is switched off")
     call = _Call(target, args, dict(os.environ if env is None else env), os.fspath(cwd or Path.cwd()))
+    prepared = {} if path is None else {"sys_path": list(path)}
     for is_last in (False, True):
+        folder = _folder(call.env)
         try:
-            return _forked(call, [*files, stdout, stderr])
+            return _forked(folder, call, prepared, [*files, stdout, stderr])
         except (OSError, EOFError) as error:
             # it may have grown old between being found and being asked
             if is_last:
-                raise WarmError(
-                    f"the warm server does not answer ({error}); see {_folder() / 'log'}"
-                ) from error
+                raise WarmError(f"the warm server does not answer ({error}); see {folder / 'log'}") from error
     raise AssertionError
 
 
@@ -194,12 +234,16 @@ def start() -> None:
     """Have the server started and importing, without waiting for it."""
     if idle() is not None:
         with contextlib.suppress(OSError, WarmError):
-            os.close(_hold(_folder()))
+            os.close(_hold(_folder(os.environ), os.environ))
 
 
-def _forked(call: "_Call", files: Sequence[int]) -> Process:
-    folder = _folder()
-    alive, client = _hold(folder), socket.socket(socket.AF_UNIX)
+def settings(env: Mapping[str, str]) -> dict[str, str]:
+    """What libraries read of an environment while they are imported."""
+    return {name: value for name, value in sorted(env.items()) if name.startswith(_READ_AT_IMPORT)}
+
+
+def _forked(folder: Path, call: "_Call", prepared: Mapping[str, Any], files: Sequence[int]) -> Process:
+    alive, client = _hold(folder, call.env), socket.socket(socket.AF_UNIX)
     status, child_status = os.pipe()
     child_data, owner = os.pipe()
     try:
@@ -215,10 +259,13 @@ def _forked(call: "_Call", files: Sequence[int]) -> Process:
             os.close(descriptor)
     try:
         message = io.BytesIO()
-        reduction.dump({}, message)
+        reduction.dump(prepared, message)
         reduction.dump(call, message)
+        if not waiting.wait([status], _START_SECONDS):
+            raise TimeoutError(f"no word for {_START_SECONDS} seconds")
+        pid = forkserver.read_signed(status)
         _write_all(owner, message.getbuffer())
-        return Process(forkserver.read_signed(status), status, owner)
+        return Process(pid, status, owner)
     except BaseException:
         os.close(status)
         os.close(owner)
@@ -230,14 +277,14 @@ def _write_all(descriptor: int, data: memoryview) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def _hold(folder: Path) -> int:
+def _hold(folder: Path, env: Mapping[str, str]) -> int:
     """A hold on the server, which does not end while anyone has one. It is started if there is none."""
     held = _existing(folder)
     if held is None:
         with _only_one(folder / "lock"):
             held = _existing(folder)
             if held is None:
-                held = _started(folder)
+                held = _started(folder, env)
     os.utime(folder / "used")
     return held
 
@@ -257,7 +304,7 @@ def _only_one(path: Path) -> Iterator[None]:
         yield
 
 
-def _started(folder: Path) -> int:
+def _started(folder: Path, asked: Mapping[str, str]) -> int:
     for name in ("socket", "alive"):
         (folder / name).unlink(missing_ok=True)
     os.mkfifo(folder / "alive", 0o600)
@@ -269,7 +316,8 @@ def _started(folder: Path) -> int:
         code = f"from analysis.publish.warm import _serve; _serve({listener.fileno()}, {reading}, {idle()})"
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
         # One thread for linear algebra: reports run side by side, and threads do not survive a fork.
-        env = {"OPENBLAS_NUM_THREADS": "1", **os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+        env = {"OPENBLAS_NUM_THREADS": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", **settings(asked)}
+        env |= {name: value for name, value in os.environ.items() if not name.startswith(_READ_AT_IMPORT)}
         subprocess.Popen(
             [sys.executable, *flags, "-c", code],
             # nothing lies there that could be imported in the place of a library
@@ -287,13 +335,9 @@ def _started(folder: Path) -> int:
     return held
 
 
-def _folder() -> Path:
+def _folder(env: Mapping[str, str]) -> Path:
     """A folder of this user's own, for servers that have read this code with these settings."""
-    return _prepared(_key(tuple(sorted(_settings().items()))), os.getuid())
-
-
-def _settings() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name.startswith(_READ_AT_IMPORT)}
+    return _prepared(_key(tuple(settings(env).items())), os.getuid())
 
 
 @functools.lru_cache(maxsize=4)
@@ -306,18 +350,20 @@ def _key(settings: tuple[tuple[str, str], ...]) -> str:
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
 
 
-@functools.lru_cache(maxsize=4)
 def _prepared(key: str, user: int) -> Path:
     # short, as the path of a socket may have no more than about 100 letters
     parent = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
     if not os.access(parent, os.W_OK):
         parent = Path(tempfile.gettempdir())
     folder = parent / f"casegrade-{user}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if found.st_uid != user or found.st_mode & 0o077:
-        raise WarmError(f"{folder} can be entered by others: remove it, or set {VARIABLE}=off.")
-    (folder / key).mkdir(mode=0o700, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if found.st_uid != user or found.st_mode & 0o077:
+            raise WarmError(f"{folder} can be entered by others: remove it, or set {VARIABLE}=off")
+        (folder / key).mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise WarmError(f"{folder} cannot be used ({error.strerror})") from error
     return folder / key
 
 
@@ -338,8 +384,7 @@ class _Call:
         except SystemExit as leaving:
             return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            _finish()
         return 0
 
 
@@ -356,8 +401,9 @@ def _settle(owner: int, env: Mapping[str, str], cwd: str, stdout: int, stderr: i
             os._exit(0)  # it went before the watch stood
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.dup2(stdout, 1)
-    os.dup2(stderr, 2)
+    for stream, given in ((1, stdout), (2, stderr)):
+        os.dup2(given, stream)
+        os.close(given)
     os.environ.clear()
     os.environ.update(env)
     time.tzset()
@@ -374,6 +420,14 @@ def _settle(owner: int, env: Mapping[str, str], cwd: str, stdout: int, stderr: i
     gc.enable()
 
 
+def _finish() -> None:
+    """What Python does at the end of a process, and a fork server does not for its forks."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+
+
 _server_hold: int | None = None
 
 
@@ -382,6 +436,9 @@ def _serve(listener: int, alive: int, lasting: float) -> None:
     global _server_hold
     folder = Path.cwd()
     _server_hold = os.open(folder / "alive", os.O_WRONLY | os.O_NONBLOCK)
+    # put there by `-c`; before the standard library, where no kernel has it
+    if "" in sys.path:
+        sys.path.remove("")
     # jsonschema imports a grammar of internationalised addresses if it is there, which takes almost
     # a second and which nothing here needs
     sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
@@ -392,13 +449,33 @@ def _serve(listener: int, alive: int, lasting: float) -> None:
     gc.collect()
     gc.freeze()
 
+    def is_old() -> bool:
+        try:
+            return time.time() - (folder / "used").stat().st_mtime >= lasting
+        except OSError:
+            return True  # the folder was removed: nobody will find this server again
+
     def grow_old(*_: object) -> None:
         global _server_hold
-        if _server_hold is not None and time.time() - (folder / "used").stat().st_mtime >= lasting:
+        if _server_hold is not None and is_old():
             os.close(_server_hold)
             _server_hold = None
             signal.setitimer(signal.ITIMER_REAL, 0)
 
     signal.signal(signal.SIGALRM, grow_old)
     signal.setitimer(signal.ITIMER_REAL, max(lasting, 0.2), max(lasting / 10, 0.2))
-    forkserver.main(listener, alive, [])
+    reduction.recvfds = functools.partial(_received, reduction.recvfds)
+    try:
+        forkserver.main(listener, alive, [])
+    except SystemExit:
+        # at once: while it takes itself apart it would look alive to whoever asks
+        os._exit(0)
+
+
+def _received(receive: Callable[..., list[int]], *args: Any) -> list[int]:
+    try:
+        return receive(*args)
+    except (EOFError, RuntimeError) as error:
+        # The fork server goes on after this error and no other. Whoever knocks and is killed before
+        # it has asked would end the server otherwise, and every fork with it.
+        raise ConnectionAbortedError(errno.ECONNABORTED, "asked for nothing") from error
