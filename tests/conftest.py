@@ -46,4 +46,5 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return future
 
     monkeypatch.setattr(pool.WorkerPool, "submit", refuse)
+    monkeypatch.setattr(pool.WorkerPool, "start", lambda _pool: None)
     return asked

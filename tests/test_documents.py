@@ -11,6 +11,7 @@ from analysis.cli import app
 from analysis.compare import change
 from analysis.compare.shares import Figure
 from analysis.evidence import cleaning, dictionary
+from analysis.publish import plan, record
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -39,6 +40,25 @@ def test_every_command_shown_exists(path: Path) -> None:
     commands = set(get_command(app).commands)  # type: ignore[attr-defined]
     assert set(re.findall(r"(?:`|^|\n)make ([a-z]+)\b", text)) <= targets
     assert set(re.findall(r"(?:`|bin/)casegrade ([a-z]+)\b", text)) <= commands
+
+
+def test_every_option_of_a_run_is_explained_and_exists() -> None:
+    report = get_command(app).commands["report"]  # type: ignore[attr-defined]
+    known = {option for parameter in report.params for option in parameter.opts if option.startswith("--")}
+    shown = set(re.findall(r"`(--[a-z-]+)", read("README.md"))) - {"--engine"}
+    told = set(re.findall(r"(?:casegrade report|`)[^`\n]*?(--[a-z-]+)", read("README.md")))
+    assert shown <= known
+    assert known - told - {"--parameter", "--baseline", "--follow-up"} == set()
+
+
+def test_the_schema_of_the_run_record_is_current_and_every_field_described() -> None:
+    assert read("docs/run-record.schema.json") == record.schema(), "run `make dictionary`"
+    described = set(
+        re.findall(r"`([a-z_]+)`", "\n".join(re.findall(r"(?m)^\| (`.*?) \|", read("docs/run-record.md"))))
+    )
+    assert set(record.RunRecord.model_fields) <= described
+    kinds = {plan.EVIDENCE, plan.NOTEBOOK, plan.CODE, plan.LIBRARIES, plan.PARAMETERS, plan.WORDS}
+    assert kinds <= described
 
 
 def test_every_make_target_is_explained() -> None:

@@ -357,9 +357,7 @@ def test_forces_without_audits_need_no_kernel(project: paths.Project, kernels: l
     assert stage.err == ""
 
 
-def publish(
-    project: paths.Project, *forces: str, jobs: int = 1, **asked: Any
-) -> dict[str, batch.Result]:
+def publish(project: paths.Project, *forces: str, jobs: int = 1, **asked: Any) -> dict[str, batch.Result]:
     results = batch.run(project, shelf.at(project.reports), batch.Asked(forces, **asked), jobs=jobs)
     return {result.name: result for result in results}
 

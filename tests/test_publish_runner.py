@@ -1,15 +1,25 @@
 import ast
+import os
+import shutil
+import sys
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import nbformat
+import psutil
 import pytest
+from jupyter_core.utils import ensure_event_loop
 from nbformat.v4 import new_code_cell, new_notebook
 
 from analysis import paths
-from analysis.publish import runner
+from analysis.publish import kernels, runner, warm
+
+needs_forks = pytest.mark.skipif(warm.idle() is None, reason="nothing can be forked here")
 
 
 def notebook(path: Path, *cells: str) -> Path:
@@ -93,11 +103,188 @@ def test_notebooks_that_run_at_once_in_one_folder_never_hear_each_other(
     assert not list(project.root.glob("kernel-ipc*"))
 
 
+@pytest.fixture
+def sockets(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where kernels of this test have their sockets, with the warm server where it is for all tests."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", os.environ.get("XDG_RUNTIME_DIR", tempfile.gettempdir()))
+    # short, as the path of a socket may have no more than about 100 letters
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("ending", ["1", "1 / 0", "import os; os._exit(1)"])
 def test_sockets_do_not_outlive_their_kernel(
-    tmp_path: Path, project: paths.Project, monkeypatch: pytest.MonkeyPatch
+    ending: str, tmp_path: Path, project: paths.Project, sockets: Path
 ) -> None:
-    sockets = tmp_path / "s"
-    sockets.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(sockets))
-    run(notebook(tmp_path / "one.ipynb", "number: int = 1  # number", "number"), project)
+    seen = tmp_path / "seen"
+    look = f"import os, pathlib\npathlib.Path({str(seen)!r}).write_text(str(os.listdir({str(sockets)!r})))"
+    source = notebook(tmp_path / "one.ipynb", look, ending)
+    if ending == "1":
+        run(source, project)
+    else:
+        with pytest.raises(runner.RunError):
+            run(source, project)
+    assert "casegrade-" in seen.read_text()
     assert not list(sockets.glob("casegrade-*"))
+
+
+@needs_forks
+def test_a_run_tells_of_its_kernel(tmp_path: Path, project: paths.Project) -> None:
+    source, told = notebook(tmp_path / "one.ipynb", "1"), runner.Run()
+    runner.execute(source, output=tmp_path / "out.ipynb", parameters={}, project=project, run=told)
+    assert (told.kernel, told.attempts) == ("warm", 1)
+    assert set(told.seconds) == {"start", "cells"}
+
+
+# ------------------------------------------------------------------------------ what goes wrong
+
+
+def failed(source: Path, project: paths.Project, **options: Any) -> tuple[str, nbformat.NotebookNode]:
+    """Why a notebook did not run to its end, and what is kept of it."""
+    output = source.with_name("kept.ipynb")
+    with pytest.raises(runner.RunError) as raised:
+        runner.execute(source, output=output, parameters={}, project=project, **options)
+    return str(raised.value), nbformat.read(output, as_version=4)
+
+
+@pytest.mark.parametrize(
+    ("cell", "options"),
+    [
+        ("raise ValueError('no such <audit>')", {}),
+        ("import os\nos._exit(1)", {}),
+        ("import time\ntime.sleep(600)", {"limit": 5}),
+    ],
+)
+def test_what_is_kept_of_a_run_that_failed_begins_with_the_reason(
+    cell: str, options: dict[str, Any], tmp_path: Path, project: paths.Project
+) -> None:
+    source = notebook(tmp_path / "one.ipynb", "'as far as it went'", cell, "'not reached'")
+    problem, kept = failed(source, project, **options)
+    assert kept.cells[0].cell_type == "markdown"
+    assert kept.cells[0].source.startswith("**This run failed:**")
+    assert problem.replace("<", "&lt;") in kept.cells[0].source
+    code = [cell for cell in kept.cells if cell.cell_type == "code"]
+    assert code[0].outputs[0]["data"]["text/plain"] == "'as far as it went'"
+    assert code[2].execution_count is None
+    assert sum("This run failed" in cell.source for cell in kept.cells) == 1
+    nbformat.validate(kept)
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        process = psutil.Process(pid)
+        # its first thread may be one while others have its files open still
+        return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_a_run_whose_time_is_up_ends_with_all_that_it_has_started(
+    tmp_path: Path, project: paths.Project
+) -> None:
+    pids = tmp_path / "pids"
+    source = notebook(
+        tmp_path / "one.ipynb",
+        "import os, pathlib, subprocess, time",
+        f"started = subprocess.Popen([{sys.executable!r}, '-c', 'import time; time.sleep(600)'])",
+        f"pathlib.Path({str(pids)!r}).write_text(f'{{os.getpid()}} {{started.pid}}')",
+        # one that will not be interrupted
+        "while True:\n    try:\n        time.sleep(600)\n    except KeyboardInterrupt:\n        pass",
+    )
+    # long enough to get there, however slow the machine is
+    for limit in (2, 8, 32):
+        problem, _ = failed(source, project, limit=limit)
+        assert problem == f"one.ipynb was stopped: it took longer than {limit} seconds"
+        if pids.exists():
+            break
+    until = time.monotonic() + 30
+    while not all(is_gone(int(pid)) for pid in pids.read_text().split()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def stillborn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many of the next kernels end before they are ready; those that have are counted."""
+    counts = [0, 0]
+    fork = warm.fork
+
+    def begin(target: Any, *args: Any, **options: Any) -> warm.Process:
+        if target is not kernels._be_kernel or counts[1] == counts[0]:
+            return fork(target, *args, **options)
+        counts[1] += 1
+        return fork(sys.exit, 1)
+
+    monkeypatch.setattr(warm, "fork", begin)
+    return counts
+
+
+@needs_forks
+def test_a_kernel_that_does_not_start_is_started_again(
+    tmp_path: Path, project: paths.Project, stillborn: list[int]
+) -> None:
+    stillborn[0] = 2
+    source, told = notebook(tmp_path / "one.ipynb", "6 * 7"), runner.Run()
+    done = runner.execute(source, output=tmp_path / "out.ipynb", parameters={}, project=project, run=told)
+    assert shown(done) == "42"
+    assert (told.attempts, told.kernel, stillborn[1]) == (3, "warm", 2)
+
+
+@needs_forks
+def test_kernels_that_never_start_are_given_up(
+    tmp_path: Path, project: paths.Project, stillborn: list[int], sockets: Path
+) -> None:
+    stillborn[0] = 10
+    source, told = notebook(tmp_path / "one.ipynb", "6 * 7"), runner.Run()
+    problem, kept = failed(source, project, run=told)
+    assert "the kernel did not start" in problem
+    assert kept.cells[0].source.startswith("**This run failed:**")
+    assert (told.attempts, told.kernel) == (runner.START_ATTEMPTS, "none")
+    assert not list(sockets.glob("casegrade-*"))
+
+
+@pytest.mark.parametrize("ending", ["raise ValueError", "import os; os._exit(1)", "import sys; sys.exit(3)"])
+def test_cells_never_run_twice(ending: str, tmp_path: Path, project: paths.Project) -> None:
+    lines = tmp_path / "lines"
+    source = notebook(
+        tmp_path / "one.ipynb", f"with open({str(lines)!r}, 'a') as file:\n    file.write('once\\n')", ending
+    )
+    told = runner.Run()
+    failed(source, project, run=told)
+    assert lines.read_text() == "once\n"
+    assert told.attempts == 1
+
+
+# ------------------------------------------------------------------------- the calling process
+
+
+def test_runs_change_nothing_in_the_process_that_asks_for_them(
+    tmp_path: Path, project: paths.Project
+) -> None:
+    second = paths.Project(tmp_path / "second")
+    second.raw.mkdir(parents=True)
+    second.notebooks.mkdir()
+    before = (dict(os.environ), Path.cwd(), list(sys.path))
+    look = "import os\nimport analysis.paths\n(os.getcwd(), str(analysis.paths.project().root))"
+    source = notebook(tmp_path / "one.ipynb", "import time\ntime.sleep(0.3)", look)
+
+    def told(where: paths.Project) -> list[tuple[str, str]]:
+        found = []
+        for n in range(3):
+            output = where.root / f"out-{n}.ipynb"
+            done = runner.execute(source, output=output, parameters={}, project=where)
+            found.append(ast.literal_eval(shown(done)))
+        # Jupyter's libraries open one in each thread and leave it open
+        ensure_event_loop().close()
+        return found
+
+    with ThreadPoolExecutor(2) as threads:
+        running = {where: threads.submit(told, where) for where in (project, second)}
+        while not all(future.done() for future in running.values()):
+            assert (dict(os.environ), Path.cwd(), list(sys.path)) == before
+            time.sleep(0.01)
+    for where, future in running.items():
+        assert future.result() == [(str(where.root), str(where.root))] * 3
+    assert (dict(os.environ), Path.cwd(), list(sys.path)) == before

@@ -1,6 +1,5 @@
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -208,9 +207,7 @@ def test_index_is_accessible_html(full: Any, project: paths.Project, evidence: E
     assert len(ids) == len(set(ids))
 
 
-def test_index_runs_nothing_and_loads_nothing(
-    full: Any, project: paths.Project, evidence: Evidence
-) -> None:
+def test_index_runs_nothing_and_loads_nothing(full: Any, project: paths.Project, evidence: Evidence) -> None:
     assert not full.xpath("//script | //link | //img | //iframe | //form | //base | //object")
     assert not full.xpath("//*[@src or @srcset or @onclick or @onload]")
     assert not re.search(r"url\(|@import", "".join(full.itertext("style")))

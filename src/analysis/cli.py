@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -59,8 +59,17 @@ def _project(
         os.environ[paths.VARIABLE] = str(project)
 
 
+def _complain(message: str) -> None:
+    # text from raw files is shown as it is: neither read as rich's markup nor let steer the terminal
+    shown = "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
+        for char in message
+    )
+    _err.print(shown, markup=False)
+
+
 @contextmanager
-def _plainly() -> Iterator[None]:
+def _plainly(complain: Callable[[str], None] = _complain) -> Iterator[None]:
     """Tell expected errors in one sentence each, and leave with their exit code."""
     from analysis.compare.graded import SelectionError
     from analysis.evidence.faults import EvidenceError
@@ -82,34 +91,25 @@ def _plainly() -> Iterator[None]:
     try:
         yield
     except to_mend as error:
-        _complain(str(error))
+        complain(str(error))
         raise typer.Exit(DATA_TO_MEND) from error
     except impossible as error:
-        _complain(str(error))
+        complain(str(error))
         raise typer.Exit(NOT_POSSIBLE) from error
     except LockedError as error:
-        _complain(str(error))
+        complain(str(error))
         raise typer.Exit(LOCKED) from error
     except KeyboardInterrupt as error:
-        _complain("Stopped. Reports that were finished are in their place; the next run makes the rest.")
+        complain("Stopped. Reports that were finished are in their place; the next run makes the rest.")
         raise typer.Exit(INTERRUPTED) from error
 
 
-def _complain(message: str) -> None:
-    # text from raw files is shown as it is: neither read as rich's markup nor let steer the terminal
-    shown = "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
-        for char in message
-    )
-    _err.print(shown, markup=False)
-
-
-def _note_changes(raw: Path) -> None:
+def _note_changes(raw: Path, say: Callable[[str], None] = _complain) -> None:
     from analysis.evidence import sources
 
     names = sources.changed(raw)
     if names:
-        _complain(
+        say(
             f"Note: changed since datapackage.json recorded it: {', '.join(names)}. "
             "If that is meant, run `casegrade check --record`."
         )
@@ -219,16 +219,16 @@ def report(
     ] = False,
 ) -> None:
     """Make the reports of some forces or all that are out of date, and the index."""
-    from analysis.publish import batch, shelf
+    from analysis.publish import batch, plan, shelf
     from analysis.publish.parameters import ParameterError
     from analysis.publish.record import Outcome
 
-    with _plainly():
+    with _plainly(_complain_in_json if log_format is LogFormat.JSON else _complain):
         project = paths.project()
         place = shelf.at(output or project.reports)
         named = vocabulary.forces(project.raw)
         if timings and not forces and not all_:
-            _print_timings([shelf.recorded(place, slug) for slug in named.slugs])
+            _print_timings([shelf.recorded(place, name) for name in (*named.slugs, plan.QUALITY)])
             return
         if bool(forces) == all_:
             raise ParameterError("Name one or more forces, or give --all: casegrade report warwickshire.")
@@ -244,7 +244,7 @@ def report(
             if dry_run:
                 teller.plan(batch.dry_run(project, place, asked))
                 return
-            _note_changes(project.raw)
+            _note_changes(project.raw, teller.say)
             results = batch.run(
                 project,
                 place,
@@ -356,31 +356,36 @@ class _TextTeller(_Teller):
         _out.print(f"{time.monotonic() - self._started:.1f} seconds. Index: {index}")
 
 
+def _event(event: str, **fields: object) -> None:
+    moment = datetime.now(UTC).isoformat(timespec="milliseconds")
+    _err.file.write(json.dumps({"event": event, "time": moment, **fields}, ensure_ascii=False) + "\n")
+    _err.file.flush()
+
+
+def _complain_in_json(message: str) -> None:
+    _event("error", message=message)
+
+
 class _JsonTeller(_Teller):
-    """One JSON object per line on the error stream: begun, report, message, planned, ended."""
+    """One JSON object per line on the error stream: begun, report, message, planned, error, ended."""
 
     def __init__(self, n_reports: int):
         super().__init__(n_reports)
-        self._event("begun", reports=n_reports)
-
-    def _event(self, event: str, **fields: object) -> None:
-        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-        _err.file.write(json.dumps({"event": event, "time": moment, **fields}, ensure_ascii=False) + "\n")
-        _err.file.flush()
+        _event("begun", reports=n_reports)
 
     def say(self, message: str) -> None:
-        self._event("message", message=message)
+        _event("message", message=message)
 
     def plan(self, steps: "Sequence[Step]") -> None:
         for step in steps:
-            self._event("planned", report=step.name, is_due=step.is_due, reasons=list(step.reasons))
+            _event("planned", report=step.name, is_due=step.is_due, reasons=list(step.reasons))
 
     def told(self, result: "Result") -> None:
         fields: dict[str, object] = {}
         if result.is_new and result.record is not None:
             taken = (result.record.finished - result.record.started).total_seconds()
             fields = {"seconds": taken, "kernel": result.record.kernel, "run_id": result.record.run_id}
-        self._event(
+        _event(
             "report",
             report=result.name,
             outcome=str(result.outcome),
@@ -393,7 +398,7 @@ class _JsonTeller(_Teller):
     def end(self, results: "Sequence[Result]", index: str | None) -> None:
         counts = Counter(str(result.outcome) for result in results)
         made = sum(result.is_new for result in results)
-        self._event(
+        _event(
             "ended",
             outcomes=counts,
             made=made,

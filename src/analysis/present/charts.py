@@ -172,7 +172,9 @@ def changes(pair: Comparison, /) -> alt.LayerChart:
         labelExpr=f"datum.value == 0 ? '0' : {points}", tickCount=5, grid=False, labelOverlap=False
     )
     x = alt.X("lower:Q").title("Change in percentage points").axis(axis)
-    whiskers = alt.Chart(data).mark_rule(strokeWidth=4, color="#12436D").encode(x=x, x2=alt.X2("upper:Q"), y=y)
+    whiskers = (
+        alt.Chart(data).mark_rule(strokeWidth=4, color="#12436D").encode(x=x, x2=alt.X2("upper:Q"), y=y)
+    )
     dots = (
         alt.Chart(data)
         .mark_point(filled=True, size=190, color="#12436D", opacity=1)

@@ -85,6 +85,13 @@ def drawn(bundle: Mapping[str, Any], /) -> dict[str, Any]:
     return given if handed is None else {"text/html": Picture(**handed).html, **given}
 
 
+def make_ready() -> None:
+    """Start the program that draws, which takes half a second, before there is something to draw."""
+    import vl_convert
+
+    vl_convert.vega_to_svg({"$schema": "https://vega.github.io/schema/vega/v6.json", "width": 1, "height": 1})
+
+
 def _accessible(svg: str, *, name: str, title: str, description: str) -> str:
     # The drawing is one image to a screen reader: Vega's names for its parts would be read in
     # place of the description, and they carry every value a second time.

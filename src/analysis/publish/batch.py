@@ -17,7 +17,7 @@ from analysis.evidence import cleaning, sources
 from analysis.evidence.cleaning import Evidence, Excerpts
 from analysis.evidence.faults import EvidenceError
 from analysis.present import wording
-from analysis.publish import cluster, parameters, plan, pool, record, shelf, site, warm
+from analysis.publish import cluster, parameters, plan, pool, record, shelf, site
 from analysis.publish.job import Job, Made, Words, failed
 from analysis.publish.plan import Step
 from analysis.publish.record import Earlier, Outcome, RunRecord
@@ -80,11 +80,16 @@ def prepare(project: paths.Project, /) -> Evidence:
         EvidenceError: if a file as a whole is unusable, or rows were refused and need mending.
             Then nothing is written.
     """
-    evidence = _cleaned(project)
-    if cleaning.is_stale(project):
-        cleaning.write(evidence, project=project)
-    else:
-        cleaning.tidy(project)
+    return _written(_cleaned(project), project)
+
+
+def _written(evidence: Evidence, project: paths.Project) -> Evidence:
+    """The tables as they are in `data/processed` after this: the given ones, unless the raw files changed since."""
+    if not cleaning.is_stale(project):
+        return cleaning.current(project) or evidence
+    if evidence.inputs != cleaning.fingerprints(project.raw):
+        evidence = _cleaned(project)
+    cleaning.write(evidence, project=project)
     return evidence
 
 
@@ -166,38 +171,40 @@ def run(
         LockedError: if another run is still writing.
         ClusterError: if the cluster cannot be used.
     """
-    if cluster_address is None and cleaning.is_stale(project):
-        # the server imports while this process cleans
-        warm.start()
-    steps = planned(_cleaned(project), project, place, asked)
-    if not any(step.is_due for step in steps) and not _is_outdated(project, place):
-        place.tidy()
-        cleaning.tidy(project)
-        for result in (found := [_kept(step, project) for step in steps]):
-            tell(result)
-        return found
-    if any(step.is_due and step.force is not None and not step.is_proven for step in steps):
-        check_notebook(project, {})
-    with place.locked(wait=wait, tell=say), contextlib.ExitStack() as stack:
-        evidence = prepare(project)
-        # another run may have made some of it meanwhile
+    limit = None if limits.report is None else limits.report + GRACE
+    workers = pool.WorkerPool(jobs, limit=limit)
+    with contextlib.ExitStack() as stack:
+        # an error is told at once, without waiting for workers that are still starting
+        stack.push(lambda kind, *_: workers.shutdown(wait=kind is None, cancel_futures=kind is not None))
+        if cluster_address is None and cleaning.is_stale(project):
+            # they get ready while this process cleans
+            workers.start()
+        evidence = _cleaned(project)
         steps = planned(evidence, project, place, asked)
-        executor: Executor | None = None
+        if not any(step.is_due for step in steps) and not _is_outdated(evidence, project, place):
+            place.tidy()
+            cleaning.tidy(project)
+            for result in (found := [_kept(step, project) for step in steps]):
+                tell(result)
+            return found
+        if any(step.is_due and step.force is not None and not step.is_proven for step in steps):
+            check_notebook(project, {})
+        stack.enter_context(place.locked(wait=wait, tell=say))
+        # another run may have changed or made some of it meanwhile
+        evidence = _written(evidence, project)
+        steps = planned(evidence, project, place, asked)
+        executor: Executor = workers
         width = jobs
-        if any(step.is_due for step in steps):
-            if cluster_address is not None:
-                executor, width = stack.enter_context(cluster.connected(cluster_address))
-            else:
-                limit = None if limits.report is None else limits.report + GRACE
-                executor = stack.enter_context(pool.WorkerPool(jobs, limit=limit))
+        if cluster_address is not None and any(step.is_due for step in steps):
+            executor, width = stack.enter_context(cluster.connected(cluster_address))
         return publish(steps, evidence, project, place, executor, width=width, limits=limits, tell=tell)
 
 
-def _is_outdated(project: paths.Project, place: Shelf) -> bool:
+def _is_outdated(evidence: Evidence, project: paths.Project, place: Shelf) -> bool:
     """Whether the cleaned tables or the index would be written, though no report would."""
     if cleaning.is_stale(project):
         return True
-    text = site.index(_cleaned(project), project, place, footer=footer(project))
+    text = site.index(evidence, project, place, footer=footer(project))
     return place.read(site.INDEX) != text.encode()
 
 
@@ -206,7 +213,7 @@ def publish(
     evidence: Evidence,
     project: paths.Project,
     place: Shelf,
-    executor: Executor | None,
+    executor: Executor,
     /,
     *,
     width: int = 1,
@@ -223,7 +230,7 @@ def publish(
         evidence: the tables that they were planned from.
         project: where notebooks and raw files are.
         place: where the reports go.
-        executor: whatever makes them; only `submit` and `shutdown` are used. Null if nothing is due.
+        executor: whatever makes them; only `submit` and `shutdown` are used.
         width: how many it makes at a time.
         limits: how long a report and the run may take.
         tell: called after each report, in order of completion.
@@ -241,7 +248,7 @@ def publish(
     for step in steps:
         if not step.is_due:
             settle(_kept(step, project))
-    if due and executor is not None:
+    if due:
         jobs = _jobs(list(due.values()), evidence, project, limits)
         for made in _all_made(jobs, executor, width, limits):
             settle(_placed(due[made.name], made, project, place, evidence.inputs))

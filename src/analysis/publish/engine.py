@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_core.utils import run_sync
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager
+from papermill.log import logger
 from papermill.utils import merge_kwargs, remove_args
 
 from analysis.publish import kernels, warm
@@ -33,6 +35,8 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
     async def async_start_new_kernel(self, **kwargs: Any) -> None:
         try:
             await super().async_start_new_kernel(**kwargs)
+        except NoSuchKernel:
+            raise  # there is none that could be started again
         except Exception as error:
             raise StartError(f"the kernel did not start: {type(error).__name__}: {error}") from error
 
@@ -129,6 +133,7 @@ class WarmEngine(NBClientEngine):  # type: ignore[misc]
             timeout=execution_timeout or kwargs.get("timeout"),
             startup_timeout=start_timeout,
             kernel_name=kernel_name,
+            log=logger,
             log_output=log_output,
             stdout_file=stdout_file,
             stderr_file=stderr_file,

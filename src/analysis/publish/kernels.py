@@ -132,13 +132,17 @@ def _new_sockets() -> Path:
 
 _spare: _Kernel | None = None
 _keeps_spare = False
+# What a notebook's kernel is started with, so that the first one can be ready too.
+_AS_PAPERMILL_STARTS = ("-f", "connection.json", "--HistoryManager.hist_file=:memory:")
 
 
 @contextlib.contextmanager
 def spare() -> Iterator[None]:
     """While this lasts, have the next kernel of this process started before it is asked for."""
     global _keeps_spare
-    _keeps_spare = True
+    _keeps_spare = warm.idle() is not None
+    if _keeps_spare:
+        _prepare_spare(_AS_PAPERMILL_STARTS, dict(os.environ))
     try:
         yield
     finally:

@@ -6,8 +6,8 @@ and one that does not come back is killed. Workers are forked from the warm serv
 
 import contextlib
 import multiprocessing
+import os
 import queue
-import socket
 import subprocess
 import sys
 import threading
@@ -52,11 +52,20 @@ class WorkerPool(Executor):
                 raise RuntimeError("the pool was shut down")
             future: Future[Any] = Future()
             self._tasks.put((future, fn, args))
-            if len(self._threads) < self._size:
-                thread = threading.Thread(target=self._attend, name="casegrade-worker", daemon=True)
-                self._threads.append(thread)
-                thread.start()
+            self._add_worker()
         return future
+
+    def start(self) -> None:
+        """Start all processes now, so that they are ready when the first tasks come."""
+        with self._lock:
+            for _ in range(self._size):
+                self._add_worker()
+
+    def _add_worker(self) -> None:
+        if len(self._threads) < self._size:
+            thread = threading.Thread(target=self._attend, name="casegrade-worker", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers: after what is waiting; with `cancel_futures` at once, whatever they are doing."""
@@ -79,10 +88,17 @@ class WorkerPool(Executor):
 
     def _attend(self) -> None:
         worker: _Worker | None = None
+        with contextlib.suppress(Exception):
+            # if it cannot start, the task that needs it will tell
+            worker = self._begun()
         while (task := self._tasks.get()) is not None:
             future, function, args = task
             if not future.set_running_or_notify_cancel():
                 continue
+            if worker is not None and worker.is_gone():
+                # it had nothing in hand: another one can do this
+                self._end(worker)
+                worker = None
             try:
                 if worker is None:
                     worker = self._begun()
@@ -165,6 +181,9 @@ class _Worker:
             return ""
         return f", killed by signal {-code}" if code < 0 else f" with exit code {code}"
 
+    def is_gone(self) -> bool:
+        return bool(waiting.wait([self._ended], 0))
+
     def kill(self) -> None:
         self._process.kill()
 
@@ -185,12 +204,22 @@ def _work_on(line: int) -> None:
 
 def _work(line: Connection) -> None:
     """The life of a worker: take a task, do it, hand over the result, until nobody is at the other end."""
+    from analysis.present import pictures
     from analysis.publish import kernels
 
+    threading.Thread(target=pictures.make_ready, daemon=True).start()
+    if (parent := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     with kernels.spare(), contextlib.suppress(EOFError, ConnectionError):
         while True:
             task = line.recv_bytes()
             line.send_bytes(_answer(task))
+
+
+def _end_with(parent: Any) -> None:
+    """What the system does to a forked worker: end it when its parent has, whatever it is doing."""
+    parent.join()
+    os._exit(1)
 
 
 def _answer(task: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import os
 import signal
 import threading
@@ -67,8 +68,11 @@ class _Watch:
         if self.is_over:
             self._end()
 
-    def left(self, most: float) -> float:
-        return most if self._deadline is None else max(1.0, min(most, self._deadline - time.monotonic()))
+    def left(self, most: int) -> int:
+        if self._deadline is None:
+            return most
+        # whole seconds, as nbclient takes no others
+        return max(1, min(most, math.ceil(self._deadline - time.monotonic())))
 
     def _end(self) -> None:
         self.is_over = True
@@ -140,8 +144,8 @@ def _attempt(
     watch: _Watch,
     run: Run,
 ) -> None:
-    # papermill tells of every cell; a batch has its own way of telling
-    logging.getLogger("papermill").setLevel(logging.ERROR)
+    # papermill tells of every cell and of every failure; a batch has its own way of telling
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
     env = {**os.environ, paths.VARIABLE: str(project.root), pictures.VARIABLE: pictures.LATER}
     while True:
         run.attempts += 1

@@ -289,6 +289,7 @@ class RemoteShelf:
             LockedError: if it is still held then.
             ShelfError: if nothing can be written here.
         """
+        self._check_bucket()
         mine = uuid.uuid4().hex
         deadline, has_told = time.monotonic() + wait, False
         while not self._take(mine):
@@ -310,6 +311,15 @@ class RemoteShelf:
             renewing.join()
             self._holder = None
             self._let_go(mine)
+
+    def _check_bucket(self) -> None:
+        # a folder is made where there is none; a bucket with a misspelt name is not
+        bucket = self._root.partition("/")[0]
+        with _used(self._url, Exception):
+            if bucket and not self._files.exists(bucket):
+                raise ShelfError(
+                    f"{self._url} cannot be used: there is no {bucket}. Make it, or mend the name."
+                )
 
     def _take(self, mine: str) -> bool:
         held = self.read(LOCK)

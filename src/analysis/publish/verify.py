@@ -1,17 +1,22 @@
 """Whether a file that was passed on is what was published: its hash against the records of its report."""
 
+import contextlib
 import csv
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from analysis.publish import plan, record, shelf
-from analysis.publish.record import RunRecord
+from analysis.publish.record import Outcome, RunRecord
 from analysis.publish.shelf import Shelf
 
-_MARK = b'<meta name="casegrade-report" content="'
+# whatever saved the page may have put the attributes in another order
+_MARK = re.compile(
+    rb"""<meta\b(?=[^>]*\bname=["']?casegrade-report\b)[^>]*\bcontent=["']?([\w-]+)""", re.IGNORECASE
+)
 
 
 class State(StrEnum):
@@ -46,7 +51,8 @@ def verify(file: Path, place: Shelf, forces: Iterable[str], /) -> Finding:
         forces: slugs of the forces that there may be reports on.
 
     Raises:
-        UnknownFileError: if the file is not readable, or nothing tells which report it is from.
+        UnknownFileError: if the file is not readable, was never published, or nothing tells which
+            report it is from.
     """
     try:
         content = file.read_bytes()
@@ -58,13 +64,16 @@ def verify(file: Path, place: Shelf, forces: Iterable[str], /) -> Finding:
     beside = record.parse(_beside(file))
     names = [*forces, plan.QUALITY]
     known = {name: found for name in names if (found := shelf.recorded(place, name)) is not None}
-    if beside is not None and beside.force not in known:
+    if beside is not None and beside.outcome is not Outcome.FAILED:
         # sent along with its record, to somebody who has not got the reports
-        known[beside.force] = beside
+        known.setdefault(beside.force, beside)
     for found in known.values():
         if digest in found.outputs.values():
             when = f"{found.finished:%d %B %Y at %H:%M} UTC"
-            return Finding(State.AS_PUBLISHED, f"As published: {_what(found)}, run {found.run_id} of {when}.")
+            by = ", by the record that came with it" if found is beside else ""
+            return Finding(
+                State.AS_PUBLISHED, f"As published: {_what(found)}, run {found.run_id} of {when}{by}."
+            )
     for found in known.values():
         for earlier in found.earlier:
             if digest in earlier.outputs.values():
@@ -73,6 +82,10 @@ def verify(file: Path, place: Shelf, forces: Iterable[str], /) -> Finding:
                     f"Superseded: {_what(found)} as published on {earlier.finished:%d %B %Y}; it was made again on "
                     f"{found.finished:%d %B %Y at %H:%M} UTC.",
                 )
+    if beside is not None and file.name == record.FILE:
+        raise UnknownFileError(f"{file.name} is what other files are held against: name one of those.")
+    if beside is not None and beside.outcome is Outcome.FAILED:
+        raise UnknownFileError(f"{file.name} is what a failed run left: it was never published.")
     named = beside.force if beside is not None else _named(content, file)
     if named not in known:
         raise UnknownFileError(
@@ -87,8 +100,10 @@ def verify(file: Path, place: Shelf, forces: Iterable[str], /) -> Finding:
 
 
 def _beside(file: Path) -> bytes | None:
-    path = file.parent / record.FILE
-    return path.read_bytes() if path.is_file() else None
+    try:
+        return (file.parent / record.FILE).read_bytes()
+    except OSError:
+        return None
 
 
 def _what(found: RunRecord) -> str:
@@ -97,10 +112,11 @@ def _what(found: RunRecord) -> str:
 
 def _named(content: bytes, file: Path) -> str:
     """The report that a file says it is from: a page in its head, a table of figures in its first row."""
-    _, has_mark, rest = content.partition(_MARK)
-    if has_mark:
-        return rest.partition(b'"')[0].decode(errors="replace")
+    if marked := _MARK.search(content):
+        return marked.group(1).decode(errors="replace")
     if file.suffix == ".csv":
         rows = csv.DictReader(io.StringIO(content.decode(errors="replace")))
-        return (next(rows, {}) or {}).get("force") or ""
+        # whoever altered it need not have left a table
+        with contextlib.suppress(csv.Error):
+            return next(rows, {}).get("force") or ""
     return file.absolute().parent.name
