@@ -15,6 +15,7 @@ from analysis.compare import change
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
 from analysis.evidence.cleaning import Evidence
 from analysis.present import sections, wording
+from analysis.present.pictures import Picture
 from analysis.present.sections import ForceReport, Section
 
 SLUGS = synthetic.slugs()
@@ -42,7 +43,11 @@ TAGS = {
 
 
 def shown(section: Any) -> Any:
-    return html.fragment_fromstring(section._repr_html_(), create_parent=True)
+    # as a notebook shows it: a picture has a bundle of media types, everything else just HTML
+    bundle = (
+        section._repr_mimebundle_() if isinstance(section, Picture) else {"text/html": section._repr_html_()}
+    )
+    return html.fragment_fromstring(bundle["text/html"], create_parent=True)
 
 
 def words(text: str) -> str:

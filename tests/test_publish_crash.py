@@ -56,9 +56,8 @@ class Site:
         """Make every report, the tables and the index out of date."""
         self.version += 1
         said = f"version {self.version}."
-        show = f"from IPython.display import HTML\nHTML('<h2>{said}</h2>')"
-        small(self.project, f"{self._mark}\n{show}")
-        small(self.project, show, notebook=plan.QUALITY_NOTEBOOK)
+        small(self.project, self._mark, self._show)
+        small(self.project, self._show, notebook=plan.QUALITY_NOTEBOOK)
         path = self.project.raw / "audit_statements.csv"
         with path.open(encoding="utf-8", newline="") as file:
             rows = [row | {"title": said} for row in csv.DictReader(file)]
@@ -75,10 +74,14 @@ class Site:
             f"Path({str(self.marks)!r}, f'{{force}}-{{os.getpid()}}').write_text(str(os.getppid()))"
         )
 
+    @property
+    def _show(self) -> str:
+        return f"from IPython.display import HTML\nHTML('<h2>version {self.version}.</h2>')"
+
     def hang(self, *forces: str) -> None:
         """Have the notebook hang for some forces until there is a file called go."""
         waits = f"while force in {forces!r} and not Path({str(self.marks / 'go')!r}).exists():"
-        small(self.project, f"{self._mark}\nimport time\n{waits}\n    time.sleep(0.02)")
+        small(self.project, f"{self._mark}\nimport time\n{waits}\n    time.sleep(0.02)", self._show)
 
     def start(self, *words: str, **env: str) -> subprocess.Popen[str]:
         run = subprocess.Popen(
@@ -268,11 +271,12 @@ def test_run_killed_at_any_moment_leaves_old_or_new_and_the_next_one_finishes(si
         run = site.start()
         with contextlib.suppress(subprocess.TimeoutExpired):
             run.wait(lasting * (n + chance.random()) / N_KILLS)
-        os.killpg(run.pid, signal.SIGKILL) if run.poll() is None else None
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
         codes.append(ended(run)[0])
         wait_for(lambda: not any(map(runs, site.kernels())))
         assert_whole(site)
-        if n % 3 == 2:
+        if n % 4 == 3:
             code, _, told = site.run()
             assert code == 0, told
             assert_finished(site)

@@ -74,9 +74,8 @@ def text(cell: NotebookNode, stream: str) -> str:
     return "".join(output["text"] for output in cell.outputs if output.get("name") == stream)
 
 
-@BOTH
-def test_parameters_are_put_in_after_their_defaults(engine: str, tmp_path: Path) -> None:
-    done = execute(tmp_path, "x = 1\ny = 2", "x, y", engine=engine, parameters={"x": 5})
+def test_parameters_are_put_in_after_their_defaults(tmp_path: Path) -> None:
+    done = execute(tmp_path, "x = 1\ny = 2", "x, y", engine=OURS, parameters={"x": 5})
     assert [cell.metadata.get("tags") for cell in done.cells] == [["parameters"], ["injected-parameters"], []]
     assert value(done.cells[2]) == value(stored(tmp_path).cells[2]) == "(5, 2)"
 
@@ -94,8 +93,9 @@ def test_a_failing_cell_ends_the_run_and_is_told_on_top(engine: str, tmp_path: P
     assert left.metadata.papermill.exception is True
 
 
-@BOTH
-@pytest.mark.parametrize("leaving", ["sys.exit()", "sys.exit(0)"])
+@pytest.mark.parametrize(
+    ("engine", "leaving"), [(PAPERMILLS, "sys.exit(0)"), (OURS, "sys.exit(0)"), (OURS, "sys.exit()")]
+)
 def test_a_notebook_may_leave_early(engine: str, leaving: str, tmp_path: Path) -> None:
     done = execute(tmp_path, "import sys", leaving, "'not reached'", engine=engine)
     assert done.cells[1].outputs[0]["ename"] == "SystemExit"
@@ -195,14 +195,13 @@ def test_output_is_logged_and_copied_where_asked(
     assert logged["'value'"] == ("papermill", logging.INFO)
 
 
-@BOTH
-def test_a_notebook_works_in_the_folder_and_the_kernel_asked_for(engine: str, tmp_path: Path) -> None:
+def test_a_notebook_works_in_the_folder_and_the_kernel_asked_for(tmp_path: Path) -> None:
     here = Path.cwd()
-    done = execute(tmp_path, "import os\nos.getcwd()", engine=engine, cwd=tmp_path)
+    done = execute(tmp_path, "import os\nos.getcwd()", engine=OURS, cwd=tmp_path)
     assert value(done.cells[0]) == repr(str(tmp_path))
     assert Path.cwd() == here
     with pytest.raises(NoSuchKernel):
-        execute(tmp_path, "1", engine=engine, kernel_name="none-of-this-name")
+        execute(tmp_path, "1", engine=OURS, kernel_name="none-of-this-name")
 
 
 @BOTH

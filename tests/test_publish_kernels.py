@@ -34,6 +34,10 @@ PATIENCE = 60
 pytestmark = pytest.mark.skipif(warm.idle() is None, reason="nothing can be forked here")
 
 
+# as the engine starts the kernels of notebooks
+AS_FOR_NOTEBOOKS = {"extra_arguments": ["--HistoryManager.hist_file=:memory:"]}
+
+
 @pytest.fixture(scope="module", autouse=True)
 def own_history() -> Iterator[None]:
     """Kernels of these tests remember nothing in the history of whoever runs them."""
@@ -307,6 +311,7 @@ set_up = {
     "threads": sum(thread.name == "MainThread" for thread in threading.enumerate()),
     "limits": [sys.getrecursionlimit(), sys.getswitchinterval()],
     "encodings": [sys.stdout.encoding, sys.getfilesystemencoding()],
+    "flags": str(sys.flags),
 }
 """
 
@@ -418,7 +423,7 @@ def test_forked_kernels_run_queries_at_once_and_the_server_has_run_none() -> Non
 
 def test_what_one_kernel_does_to_modules_and_environment_the_next_does_not_see() -> None:
     with kernels.spare():
-        with kernel() as (_, client):
+        with kernel(**AS_FOR_NOTEBOOKS) as (_, client):
             run(
                 client,
                 """
@@ -430,7 +435,7 @@ def test_what_one_kernel_does_to_modules_and_environment_the_next_does_not_see()
                 """,
             )
         for _ in range(2):
-            with kernel() as (_, client):
+            with kernel(**AS_FOR_NOTEBOOKS) as (_, client):
                 run(client, "import os, sys, analysis.paths")
                 assert told(client, "analysis.paths.VARIABLE") == "CASEGRADE_PROJECT"
                 assert told(client, "'CASEGRADE_TEST' in os.environ") is False
@@ -458,12 +463,13 @@ def forks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_the_next_kernel_has_been_started_before_it_is_asked_for(tmp_path: Path, forks: list[int]) -> None:
     with kernels.spare():
-        with kernel() as (manager, _):
-            assert forks[0] == manager.provisioner.pid
+        assert len(forks) == 1
+        with kernel(**AS_FOR_NOTEBOOKS) as (manager, _):
+            assert manager.provisioner.pid == forks[0]
             assert len(forks) == 2
-        before = list(forks)
-        with kernel(cwd=str(tmp_path), env={**os.environ, "CASEGRADE_TEST": "second"}) as (manager, client):
-            assert manager.provisioner.pid == before[1]
+        env = {**os.environ, "CASEGRADE_TEST": "second"}
+        with kernel(cwd=str(tmp_path), env=env, **AS_FOR_NOTEBOOKS) as (manager, client):
+            assert manager.provisioner.pid == forks[1]
             assert told(client, "__import__('os').getcwd()") == str(tmp_path)
             assert told(client, "__import__('os').environ['CASEGRADE_TEST']") == "second"
             assert told(client, "__import__('os').environ['PAGER']") == "cat"
@@ -476,18 +482,7 @@ def test_the_next_kernel_has_been_started_before_it_is_asked_for(tmp_path: Path,
         assert len(forks) == 4
 
 
-def test_a_kernel_that_died_before_it_was_asked_for_is_not_handed_out(forks: list[int]) -> None:
-    with kernels.spare():
-        with kernel():
-            pass
-        os.kill(forks[1], signal.SIGKILL)
-        assert eventually(lambda: is_gone(forks[1]))
-        with kernel() as (manager, client):
-            assert manager.provisioner.pid not in forks[:2]
-            assert told(client, "1 + 1") == 2
-
-
-def test_a_kernel_of_another_kind_is_started_as_usual_and_the_one_at_hand_ends(
+def test_a_kernel_at_hand_that_is_dead_or_of_another_kind_is_not_handed_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forks: list[int]
 ) -> None:
     spec = {
@@ -501,13 +496,20 @@ def test_a_kernel_of_another_kind_is_started_as_usual_and_the_one_at_hand_ends(
     (tmp_path / "kernels" / "other" / "kernel.json").write_text(json.dumps(spec))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     with kernels.spare():
-        with kernel():
-            pass
+        os.kill(forks[0], signal.SIGKILL)
+        assert eventually(lambda: is_gone(forks[0]))
+        with kernel(**AS_FOR_NOTEBOOKS) as (manager, client):
+            assert manager.provisioner.pid == forks[1]
+            assert told(client, "1 + 1") == 2
+        # it keeps a history of what it is asked
+        with kernel() as (manager, client):
+            assert manager.provisioner.pid == forks[3]
+            assert told(client, "1 + 1") == 2
         with kernel("other") as (manager, client):
             assert psutil.Process(manager.provisioner.pid).ppid() == os.getpid()
             assert not manager.provisioner.is_warm
             assert told(client, "1 + 1") == 2
-            assert eventually(lambda: is_gone(forks[1]))
+        assert all(is_gone(pid) for pid in forks)
 
 
 # ------------------------------------------------------------------ where nothing is forked
@@ -655,13 +657,11 @@ def test_a_kernel_reads_the_settings_that_it_is_given_and_not_those_of_another(
     (apart / "library" / "only_here.py").write_text("word = 'read'")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(apart))
     monkeypatch.setenv(warm.VARIABLE, "5")
-    with kernels.spare():
-        with kernel():
-            pass
-        # there is one at hand, but its Python has read another environment
-        with kernel(env={**os.environ, "PYTHONPATH": str(apart / "library")}) as (manager, client):
-            assert manager.provisioner.is_warm
-            assert told(client, "__import__('only_here').word") == "read"
+    env = {**os.environ, "PYTHONPATH": str(apart / "library")}
+    # there is one at hand, but its Python has read another environment
+    with kernels.spare(), kernel(env=env, **AS_FOR_NOTEBOOKS) as (manager, client):
+        assert manager.provisioner.is_warm
+        assert told(client, "__import__('only_here').word") == "read"
 
 
 def test_a_folder_that_others_may_enter_is_refused_and_kernels_start_as_usual(
@@ -672,7 +672,6 @@ def test_a_folder_that_others_may_enter_is_refused_and_kernels_start_as_usual(
     monkeypatch.setattr(kernels, "_said", set())
     with pytest.raises(warm.WarmError, match="can be entered by others"):
         forked()
-    for _ in range(2):
-        with kernel() as (manager, _):
-            assert psutil.Process(manager.provisioner.pid).ppid() == os.getpid()
-    assert len([record for record in caplog.records if "can be entered by others" in record.message]) == 1
+    with kernel() as (manager, _):
+        assert psutil.Process(manager.provisioner.pid).ppid() == os.getpid()
+    assert "can be entered by others" in caplog.text

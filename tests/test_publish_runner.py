@@ -149,19 +149,8 @@ def failed(source: Path, project: paths.Project, **options: Any) -> tuple[str, n
     return str(raised.value), nbformat.read(output, as_version=4)
 
 
-@pytest.mark.parametrize(
-    ("cell", "options"),
-    [
-        ("raise ValueError('no such <audit>')", {}),
-        ("import os\nos._exit(1)", {}),
-        ("import time\ntime.sleep(600)", {"limit": 5}),
-    ],
-)
-def test_what_is_kept_of_a_run_that_failed_begins_with_the_reason(
-    cell: str, options: dict[str, Any], tmp_path: Path, project: paths.Project
-) -> None:
-    source = notebook(tmp_path / "one.ipynb", "'as far as it went'", cell, "'not reached'")
-    problem, kept = failed(source, project, **options)
+def check_kept(kept: nbformat.NotebookNode, problem: str) -> None:
+    """The reason stands on top, once, and below it is the notebook as far as it went."""
     assert kept.cells[0].cell_type == "markdown"
     assert kept.cells[0].source.startswith("**This run failed:**")
     assert problem.replace("<", "&lt;") in kept.cells[0].source
@@ -170,6 +159,15 @@ def test_what_is_kept_of_a_run_that_failed_begins_with_the_reason(
     assert code[2].execution_count is None
     assert sum("This run failed" in cell.source for cell in kept.cells) == 1
     nbformat.validate(kept)
+
+
+@pytest.mark.parametrize("cell", ["raise ValueError('no such <audit>')", "import os\nos._exit(1)"])
+def test_what_is_kept_of_a_run_that_failed_begins_with_the_reason(
+    cell: str, tmp_path: Path, project: paths.Project
+) -> None:
+    source = notebook(tmp_path / "one.ipynb", "'as far as it went'", cell, "'not reached'")
+    problem, kept = failed(source, project)
+    check_kept(kept, problem)
 
 
 def is_gone(pid: int) -> bool:
@@ -187,18 +185,20 @@ def test_a_run_whose_time_is_up_ends_with_all_that_it_has_started(
     pids = tmp_path / "pids"
     source = notebook(
         tmp_path / "one.ipynb",
-        "import os, pathlib, subprocess, time",
-        f"started = subprocess.Popen([{sys.executable!r}, '-c', 'import time; time.sleep(600)'])",
-        f"pathlib.Path({str(pids)!r}).write_text(f'{{os.getpid()}} {{started.pid}}')",
-        # one that will not be interrupted
+        "import os, pathlib, subprocess, time\n'as far as it went'",
+        f"started = subprocess.Popen([{sys.executable!r}, '-c', 'import time; time.sleep(600)'])\n"
+        f"pathlib.Path({str(pids)!r}).write_text(f'{{os.getpid()}} {{started.pid}}')\n"
+        # it will not be interrupted
         "while True:\n    try:\n        time.sleep(600)\n    except KeyboardInterrupt:\n        pass",
+        "'not reached'",
     )
     # long enough to get there, however slow the machine is
     for limit in (2, 8, 32):
-        problem, _ = failed(source, project, limit=limit)
+        problem, kept = failed(source, project, limit=limit)
         assert problem == f"one.ipynb was stopped: it took longer than {limit} seconds"
         if pids.exists():
             break
+    check_kept(kept, problem)
     until = time.monotonic() + 30
     while not all(is_gone(int(pid)) for pid in pids.read_text().split()):
         assert time.monotonic() < until

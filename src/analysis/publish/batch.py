@@ -25,6 +25,8 @@ from analysis.publish.shelf import Shelf, ShelfError
 
 # What a worker may still need when its time is up: to kill a kernel and to send back what there is.
 GRACE = 20.0
+# Seconds until a run sees that it is to stop.
+_STEP = 0.5
 
 
 @dataclass(frozen=True)
@@ -315,7 +317,7 @@ def _make(job: Job) -> Made:
 
 def _all_made(jobs: Iterator[Job], executor: Executor, width: int, limits: Limits) -> Iterator[Made]:
     """What becomes of each job, in order of completion; never more of them in hand than are needed."""
-    deadline = None if limits.run is None else time.monotonic() + limits.run + GRACE
+    deadline = float("inf") if limits.run is None else time.monotonic() + limits.run + GRACE
     in_hand: dict[Future[Made], Job] = {}
     try:
         while True:
@@ -323,11 +325,12 @@ def _all_made(jobs: Iterator[Job], executor: Executor, width: int, limits: Limit
                 in_hand[executor.submit(_make, job)] = job
             if not in_hand:
                 return
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            finished, _ = wait(in_hand, timeout=left, return_when=FIRST_COMPLETED)
+            left = max(0.0, deadline - time.monotonic())
+            # in short steps: Polars has the system take up a long wait again that the user interrupts
+            finished, _ = wait(in_hand, timeout=min(left, _STEP), return_when=FIRST_COMPLETED)
             for future in finished:
                 yield _outcome(in_hand.pop(future), future)
-            if not finished:
+            if not finished and not left:
                 executor.shutdown(wait=False, cancel_futures=True)
                 for job in [*in_hand.values(), *jobs]:
                     yield failed(job, f"the run was to take no longer than {limits.run:g} seconds")

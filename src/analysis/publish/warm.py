@@ -314,12 +314,12 @@ def _started(folder: Path, asked: Mapping[str, str]) -> int:
         listener.bind(str(folder / "socket"))
         listener.listen(128)
         code = f"from analysis.publish.warm import _serve; _serve({listener.fileno()}, {reading}, {idle()})"
-        flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
         # One thread for linear algebra: reports run side by side, and threads do not survive a fork.
         env = {"OPENBLAS_NUM_THREADS": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", **settings(asked)}
         env |= {name: value for name, value in os.environ.items() if not name.startswith(_READ_AT_IMPORT)}
         subprocess.Popen(
-            [sys.executable, *flags, "-c", code],
+            # without the flags of this Python: no kernel has them
+            [sys.executable, "-c", code],
             # nothing lies there that could be imported in the place of a library
             cwd=folder,
             env=env,
@@ -346,8 +346,8 @@ def _key(settings: tuple[tuple[str, str], ...]) -> str:
     packages = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
     stamps = [(str(path), path.stat().st_mtime_ns) for path in sorted(source.rglob("*.py"))]
     stamps += [(name, Path(name).stat().st_mtime_ns) for name in sorted(packages)]
-    said = [sys.executable, sys.version, subprocess._args_from_interpreter_flags(), stamps, settings]  # type: ignore[attr-defined]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+    said = json.dumps([sys.executable, sys.version, stamps, settings])
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def _prepared(key: str, user: int) -> Path:
