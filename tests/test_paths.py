@@ -2,7 +2,9 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
@@ -146,6 +148,42 @@ def test_where_there_is_no_project_at_all_the_message_says_what_to_do(
 
     assert f"set {paths.VARIABLE}" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_the_project_in_use_is_the_project_whatever_else_is_at_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = make_project(tmp_path / "named")
+    monkeypatch.setenv(paths.VARIABLE, str(named))
+    one, other = Project(tmp_path / "one"), Project(tmp_path / "other")
+
+    with paths.using(one):
+        assert paths.project() == one
+        with paths.using(other):
+            assert paths.project() == other
+        assert paths.project() == one
+
+    assert paths.project().root == named
+
+
+def test_the_project_in_use_is_let_go_when_something_goes_wrong(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="stopped"), paths.using(Project(tmp_path)):
+        raise ValueError("stopped")
+
+    assert paths.project().root == ROOT
+
+
+def test_each_thread_has_a_project_in_use_of_its_own(tmp_path: Path) -> None:
+    projects = [Project(tmp_path / str(number)) for number in range(4)]
+    at_once = threading.Barrier(len(projects))
+
+    def look(project: Project) -> Project:
+        with paths.using(project):
+            at_once.wait(60)
+            return paths.project()
+
+    with ThreadPoolExecutor(len(projects)) as pool:
+        assert list(pool.map(look, projects)) == projects
 
 
 def test_importing_touches_no_project(tmp_path: Path) -> None:

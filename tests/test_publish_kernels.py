@@ -176,11 +176,12 @@ def test_an_interrupted_cell_ends_in_an_error_and_the_kernel_goes_on() -> None:
         assert told(client, "kept + 1") == 42
 
 
-def test_a_kernel_starts_again_empty_and_under_the_same_address() -> None:
+@pytest.mark.parametrize("now", [False, True])
+def test_a_kernel_starts_again_empty_and_under_the_same_address(now: bool) -> None:
     with kernel() as (manager, client):
         run(client, "kept = 41")
         address, pid = manager.get_connection_info(), manager.provisioner.pid
-        manager.restart_kernel()
+        manager.restart_kernel(now=now)
         client.wait_for_ready(timeout=PATIENCE)
         assert manager.get_connection_info() == address
         assert manager.provisioner.pid != pid

@@ -413,7 +413,8 @@ def test_nothing_changed_no_worker_is_started_and_no_lock_taken(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("what has nothing to write needs neither")
 
-    monkeypatch.setattr(pool.WorkerPool, "__init__", refuse)
+    for name in ("start", "submit"):
+        monkeypatch.setattr(pool.WorkerPool, name, refuse)
     monkeypatch.setattr(FolderShelf, "locked", refuse)
     (project.reports / shelf.LOCK).unlink()
     run(project)

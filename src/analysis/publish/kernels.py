@@ -177,7 +177,7 @@ def _prepare_spare(arguments: tuple[str, ...], env: Mapping[str, str]) -> None:
     own = tuple(file if word == before else word for word in arguments)
     try:
         _spare = _fork_kernel(own, connection, sockets, env)
-    except warm.WarmError:
+    except (warm.WarmError, OSError):
         shutil.rmtree(sockets, ignore_errors=True)
 
 

@@ -72,7 +72,8 @@ def make(job: Job, /) -> Made:
 
 def _time_left(job: Job) -> float | None:
     limits = [job.limit, None if job.until is None else job.until - time.time()]
-    return min((limit for limit in limits if limit is not None), default=None)
+    # a message tells it, and need not tell it to the microsecond
+    return min((round(limit, 1) for limit in limits if limit is not None), default=None)
 
 
 def _lay_out(job: Job, project: paths.Project) -> None:

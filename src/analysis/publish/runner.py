@@ -76,6 +76,9 @@ class _Watch:
 
     def _end(self) -> None:
         self.is_over = True
+        self._kill()
+
+    def _kill(self) -> None:
         if self._group is not None:
             with contextlib.suppress(OSError):
                 os.killpg(self._group, signal.SIGKILL)
@@ -83,6 +86,8 @@ class _Watch:
     def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        # a kernel that died has left behind what it had started
+        self._kill()
 
 
 def execute(
