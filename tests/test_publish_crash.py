@@ -319,10 +319,12 @@ def test_without_a_warm_server_none_outlives_it_either(site: Site) -> None:
 def test_run_that_is_interrupted_keeps_what_was_finished_and_leaves_nothing_else(site: Site) -> None:
     site.change()
     site.hang("suffolk")
+    before = {name: known_of(site, name).run_id for name in MADE}
     run = site.start()
     server = site.began("suffolk")
-    # the others are made meanwhile by the other worker
-    wait_for(lambda: known_of(site, "dorset").depends_on != known_of(site, "suffolk").depends_on)
+    # the others are made meanwhile by the other worker, and there is nothing left but to wait
+    others = [name for name in MADE if name != "suffolk"]
+    wait_for(lambda: all(known_of(site, name).run_id != before[name] for name in others))
 
     run.send_signal(signal.SIGINT)
 
@@ -333,6 +335,8 @@ def test_run_that_is_interrupted_keeps_what_was_finished_and_leaves_nothing_else
     wait_for(lambda: not children(server))
     assert not any(map(runs, site.kernels()))
     assert {path.name for path in site.reports.iterdir()} == {*MADE, "index.html", shelf.LOCK}
+    assert {whole_version(site.reports / name) for name in others} == {site.version}
+    assert known_of(site, "suffolk").run_id == before["suffolk"]
     (site.marks / "go").touch()
     assert site.run("--wait", "0")[0] == 0
 

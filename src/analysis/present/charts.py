@@ -253,4 +253,6 @@ def picture(chart: alt.LayerChart, /, *, name: str) -> Picture:
     """
     if chart.title is alt.Undefined or chart.description is alt.Undefined:
         raise ValueError(f'the chart "{name}" needs a title and a description before it can be shared')
-    return Picture(chart.to_dict(), name)
+    # Not checked against the schema of Vega-Lite each time, which takes as long as building the chart:
+    # the tests check charts of every shape.
+    return Picture(chart.to_dict(validate=False), name)

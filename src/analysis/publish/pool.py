@@ -139,7 +139,9 @@ class _Worker:
         self._line, theirs = multiprocessing.Pipe()
         with theirs:
             try:
-                self._process = warm.fork(_work_on, files=[theirs.fileno()], path=sys.path)
+                # One thread each: workers and their kernels are as many as there is room for.
+                env = {"POLARS_MAX_THREADS": "1", **os.environ}
+                self._process = warm.fork(_work_on, files=[theirs.fileno()], path=sys.path, env=env)
             except warm.WarmError:
                 # spawned, not forked: Polars' threads do not survive a fork
                 context = multiprocessing.get_context("spawn")

@@ -314,10 +314,11 @@ def _started(folder: Path, asked: Mapping[str, str]) -> int:
         listener.bind(str(folder / "socket"))
         listener.listen(128)
         code = f"from analysis.publish.warm import _serve; _serve({listener.fileno()}, {reading}, {idle()})"
+        _bury()
         # One thread for linear algebra: reports run side by side, and threads do not survive a fork.
         env = {"OPENBLAS_NUM_THREADS": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", **settings(asked)}
         env |= {name: value for name, value in os.environ.items() if not name.startswith(_READ_AT_IMPORT)}
-        subprocess.Popen(
+        server = subprocess.Popen(
             # without the flags of this Python: no kernel has them
             [sys.executable, "-c", code],
             # nothing lies there that could be imported in the place of a library
@@ -328,11 +329,25 @@ def _started(folder: Path, asked: Mapping[str, str]) -> int:
             stderr=log,
             pass_fds=(listener.fileno(), reading),
             start_new_session=True,
-        ).returncode = 0  # it outlives this process, which will not wait for it
+        )
+        server.returncode = 0  # it may outlive this process, which does not wait for it
+        _servers.add(server.pid)
     # Held before this process lets go of the other end: a server that nobody holds leaves.
     held = os.open(folder / "alive", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     os.close(reading)
     return held
+
+
+_servers: set[int] = set()
+
+
+def _bury() -> None:
+    """Let go of the servers that this process has started and that have ended."""
+    for pid in tuple(_servers):
+        with contextlib.suppress(ChildProcessError):
+            if os.waitpid(pid, os.WNOHANG) == (0, 0):
+                continue
+        _servers.discard(pid)
 
 
 def _folder(env: Mapping[str, str]) -> Path:
@@ -455,9 +470,17 @@ def _serve(listener: int, alive: int, lasting: float) -> None:
         except OSError:
             return True  # the folder was removed: nobody will find this server again
 
+    def has_forks() -> bool:
+        try:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return False
+        return True
+
     def grow_old(*_: object) -> None:
         global _server_hold
-        if _server_hold is not None and is_old():
+        # not while there are forks: with the last one it would end itself, before it has told how that ended
+        if _server_hold is not None and is_old() and not has_forks():
             os.close(_server_hold)
             _server_hold = None
             signal.setitimer(signal.ITIMER_REAL, 0)
