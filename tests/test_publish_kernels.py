@@ -588,39 +588,30 @@ def test_a_process_is_killed_however_young_it_is() -> None:
 
 
 ASK = """
-import os, signal, sys, time
+import sys, time
 import psutil
 from analysis.publish import warm
 process = warm.fork(time.sleep, 600)
 print(psutil.Process(process.pid).ppid(), flush=True)
 sys.stdin.read()
-os.kill(process.pid, signal.SIGTERM)
-print(process.wait(), flush=True)
 """
 
 
-def test_processes_that_ask_at_once_share_a_server_which_ends_when_nobody_uses_it() -> None:
-    folder = Path(tempfile.mkdtemp(dir="/tmp"))
-    env = {**os.environ, "XDG_RUNTIME_DIR": str(folder), warm.VARIABLE: "1"}
+def test_processes_that_ask_at_once_share_a_server(apart: Path) -> None:
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(apart)}
+    words = [sys.executable, "-c", ASK]
     with contextlib.ExitStack() as stack:
         asking = [
             stack.enter_context(
-                subprocess.Popen(
-                    [sys.executable, "-c", ASK], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-                )
+                subprocess.Popen(words, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             )
             for _ in range(2)
         ]
         servers = {int(one.stdout.readline()) for one in asking if one.stdout is not None}
         assert len(servers) == 1
-        server = servers.pop()
-        # longer than it stays when nobody uses it
-        time.sleep(2)
-        assert is_server(server)
-        # it tells of the end of its forks to the last
-        assert [int(one.communicate()[0]) for one in asking] == [-signal.SIGTERM] * 2
-    assert eventually(lambda: is_gone(server))
-    shutil.rmtree(folder)
+        assert is_server(servers.pop())
+        for one in asking:
+            one.communicate()
 
 
 def test_whoever_knocks_and_asks_for_nothing_ends_no_server(
@@ -642,21 +633,6 @@ def test_whoever_knocks_and_asks_for_nothing_ends_no_server(
         process.wait(PATIENCE)
 
 
-def test_a_server_that_was_killed_is_replaced_and_its_forks_end(
-    apart: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(apart))
-    orphan = forked()
-    server = server_of(orphan.pid)
-    os.kill(server, signal.SIGKILL)
-    assert orphan.wait(PATIENCE) != 0
-    assert eventually(lambda: is_gone(orphan.pid))
-    heir = forked()
-    assert server_of(heir.pid) != server
-    heir.kill()
-    heir.wait(PATIENCE)
-
-
 def test_a_kernel_reads_the_settings_that_it_is_given_and_not_those_of_another(
     apart: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -669,6 +645,28 @@ def test_a_kernel_reads_the_settings_that_it_is_given_and_not_those_of_another(
     with kernels.spare(), kernel(env=env, **AS_FOR_NOTEBOOKS) as (manager, client):
         assert manager.provisioner.is_warm
         assert told(client, "__import__('only_here').word") == "read"
+
+
+def test_a_server_that_was_killed_is_replaced_and_one_that_nobody_uses_ends(
+    apart: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(apart))
+    orphan = forked()
+    server = server_of(orphan.pid)
+    os.kill(server, signal.SIGKILL)
+    assert orphan.wait(PATIENCE) != 0
+    assert eventually(lambda: is_gone(orphan.pid))
+    monkeypatch.setenv(warm.VARIABLE, "1")
+    heir = forked()
+    replaced = server_of(heir.pid)
+    assert replaced != server
+    # longer than it stays when nobody uses it
+    time.sleep(2)
+    assert heir.poll() is None
+    heir.kill()
+    # to its last fork it tells how that ended
+    assert heir.wait(PATIENCE) == -signal.SIGKILL
+    assert eventually(lambda: is_gone(replaced))
 
 
 def test_a_folder_that_others_may_enter_is_refused_and_kernels_start_as_usual(

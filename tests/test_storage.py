@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -317,7 +318,8 @@ def test_staging_folder_goes_with_all_that_is_left_in_it(tmp_path: Path) -> None
 
 
 def test_only_one_at_a_time_is_alone_with_a_path(tmp_path: Path) -> None:
-    inside, most = [], []
+    inside: list[int] = []
+    most: list[int] = []
     barrier = threading.Barrier(4)
 
     def enter() -> None:
@@ -345,3 +347,26 @@ def test_being_alone_ends_with_an_error_too(tmp_path: Path) -> None:
     with storage.alone(tmp_path / "processed"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_scratch_folders_are_entered_by_their_user_only_and_swept_when_their_process_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    mine = storage.scratch("job")
+    gone = subprocess.run(
+        [sys.executable, "-c", "from analysis import storage; print(storage.scratch('job'))"],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    others = tmp_path / "casegrade-0"
+    others.mkdir()
+    assert mine.stat().st_mode & 0o077 == 0
+    storage.sweep()
+    assert mine.is_dir()
+    assert others.is_dir()
+    assert not Path(gone).exists()
+    storage.sweep(os.getpid())
+    assert not mine.exists()

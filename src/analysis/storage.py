@@ -16,6 +16,40 @@ from filelock import FileLock
 _FILE_MODE, _FOLDER_MODE = 0o644, 0o755
 # in the names of what is being built, and of what something else is about to take the place of
 _STAGED, _RETIRED = ".new-", ".replaced"
+_SCRATCH = "casegrade-"
+
+
+def scratch(purpose: str, /) -> Path:
+    """A new folder among the temporary files that only this user may enter, and whose name says whose it is.
+
+    Whoever asks for it removes it. What a process that was killed could not remove, `sweep` does.
+    """
+    # short, as it may hold sockets, whose paths may have no more than about 100 letters
+    return Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{purpose}-{os.getpid()}-"))
+
+
+def sweep(owner: int | None = None, /) -> None:
+    """Remove the scratch folders of a process that has ended, or of all that have; of this user's only."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*-*-*"):
+        number = folder.name.removeprefix(_SCRATCH).split("-")[1]
+        if not number.isdigit() or (owner is not None and int(number) != owner):
+            continue
+        with suppress(OSError):
+            is_mine = sys.platform == "win32" or folder.stat().st_uid == os.getuid()
+            if is_mine and (owner is not None or not _is_running(int(number))):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    if sys.platform == "win32":
+        return True  # there, asking would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def write_text(path: Path, text: str, /) -> Path:

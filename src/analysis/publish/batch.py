@@ -17,7 +17,7 @@ from analysis.evidence import cleaning, sources
 from analysis.evidence.cleaning import Evidence, Excerpts
 from analysis.evidence.faults import EvidenceError
 from analysis.present import wording
-from analysis.publish import cluster, parameters, plan, pool, record, shelf, site
+from analysis.publish import cluster, parameters, plan, pool, record, shelf, site, warm
 from analysis.publish.job import Job, Made, Words, failed
 from analysis.publish.plan import Step
 from analysis.publish.record import Earlier, Outcome, RunRecord
@@ -195,6 +195,13 @@ def run(
         # another run may have changed or made some of it meanwhile
         evidence = _written(evidence, project)
         steps = planned(evidence, project, place, asked)
+        if any(step.is_due for step in steps):
+            # what runs that were killed could not remove
+            storage.sweep()
+            if cluster_address is None and warm.idle() is None:
+                say(
+                    "No warm kernels on this machine, or they are switched off: kernels start as usual, slower."
+                )
         executor: Executor = workers
         width = jobs
         if cluster_address is not None and any(step.is_due for step in steps):

@@ -13,7 +13,6 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -28,6 +27,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import default
 
+from analysis import storage
 from analysis.publish import warm
 
 PROVISIONER = "casegrade-warm"
@@ -126,8 +126,7 @@ def _be_kernel(arguments: tuple[str, ...], orders: int) -> None:
 
 
 def _new_sockets() -> Path:
-    # short, as the path of a socket may have no more than about 100 letters; entered by its user only
-    return Path(tempfile.mkdtemp(prefix="casegrade-"))
+    return storage.scratch("kernel")
 
 
 _spare: _Kernel | None = None

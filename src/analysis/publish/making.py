@@ -1,12 +1,12 @@
 """Make one report: from a job to the files of a report, in whatever process or on whatever machine."""
 
-import tempfile
+import shutil
 import time
 from pathlib import Path
 
 import polars as pl
 
-from analysis import paths
+from analysis import paths, storage
 from analysis.compare import change
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
 from analysis.present import wording
@@ -37,9 +37,9 @@ def make(job: Job, /) -> Made:
     run = runner.Run()
     examined: Comparison | SingleAudit | NoAudit | None = None
     headline, about, problem = "", "", None
-    # a kernel's last files may still be written while the folder is removed
-    with tempfile.TemporaryDirectory(prefix="casegrade-job-", ignore_cleanup_errors=True) as folder:
-        project, made = paths.Project(Path(folder).resolve() / "project"), Path(folder) / "made"
+    folder = storage.scratch("job")
+    try:
+        project, made = paths.Project(folder.resolve() / "project"), folder / "made"
         made.mkdir()
         try:
             with paths.using(project):
@@ -54,6 +54,9 @@ def make(job: Job, /) -> Made:
             problem = plain(f"{type(error).__name__}: {error}")
         kept = [made / NOTEBOOK] if problem is not None else sorted(made.iterdir())
         files = {path.name: path.read_bytes() for path in kept if path.is_file()}
+    finally:
+        # a kernel's last files may still be written meanwhile
+        shutil.rmtree(folder, ignore_errors=True)
     run.seconds["files"] = max(0.0, time.monotonic() - clock - sum(run.seconds.values()))
     return Made(
         name=job.name,

@@ -5,6 +5,7 @@ and one that does not come back is killed. Workers are forked from the warm serv
 """
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import queue
@@ -18,6 +19,7 @@ from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from typing import Any
 
+from analysis import storage
 from analysis.publish import warm
 
 
@@ -194,10 +196,16 @@ class _Worker:
         if isinstance(self._process, warm.Process):
             # letting go ends it, and the kernel that it may have ready
             self._process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(5)
             self._process.close()
         else:
             self._process.join(2)
             self._process.kill()
+            self._process.join(5)
+        if self._process.pid is not None:
+            # the rows of a force among it
+            storage.sweep(self._process.pid)
 
 
 def _work_on(line: int) -> None:
@@ -209,6 +217,8 @@ def _work(line: Connection) -> None:
     from analysis.present import pictures
     from analysis.publish import kernels
 
+    # whoever has the workers says once, and in its own form, that kernels start as usual
+    logging.getLogger(kernels.__name__).setLevel(logging.ERROR)
     threading.Thread(target=pictures.make_ready, daemon=True).start()
     if (parent := multiprocessing.parent_process()) is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()

@@ -4,7 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -119,11 +119,6 @@ def now() -> datetime:
 def sha256(content: bytes | str, /) -> str:
     """The SHA-256 of bytes, or of a text in UTF-8."""
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
-
-
-def hashes(files: Iterable[Path], /) -> dict[str, str]:
-    """The SHA-256 of each file, by file name, in the order given."""
-    return {path.name: sha256(path.read_bytes()) for path in files}
 
 
 @lru_cache(maxsize=1)

@@ -422,6 +422,7 @@ def _settle(owner: int, env: Mapping[str, str], cwd: str, stdout: int, stderr: i
     os.environ.clear()
     os.environ.update(env)
     time.tzset()
+    tempfile.tempdir = None
     os.chdir(cwd)
     if _server_hold is not None:
         os.close(_server_hold)
