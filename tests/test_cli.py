@@ -594,9 +594,17 @@ def test_second_run_is_refused_with_exit_code_3_and_who_holds_the_lock(
     assert kernels == []
 
 
-def test_second_run_waits_and_says_for_whom(project: paths.Project) -> None:
+def test_second_run_waits_and_says_for_whom(project: paths.Project, monkeypatch: pytest.MonkeyPatch) -> None:
     small(project, SHOW)
     held, let_go = threading.Event(), threading.Event()
+    told = shelf._told
+
+    def tell(holder: bytes | None) -> str:
+        # it is let go when the other is about to wait
+        let_go.set()
+        return told(holder)
+
+    monkeypatch.setattr(shelf, "_told", tell)
 
     def hold() -> None:
         with shelf.at(project.reports).locked(wait=0, tell=print):
@@ -606,8 +614,6 @@ def test_second_run_waits_and_says_for_whom(project: paths.Project) -> None:
     holder = threading.Thread(target=hold)
     holder.start()
     assert held.wait(60)
-    timer = threading.Timer(0.5, let_go.set)
-    timer.start()
     done = run("report", "dorset", "--wait", "60")
     holder.join()
     assert done.exit_code == 0
