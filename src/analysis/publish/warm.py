@@ -352,11 +352,14 @@ def _bury() -> None:
 
 def _folder(env: Mapping[str, str]) -> Path:
     """A folder of this user's own, for servers that have read this code with these settings."""
+    if _forked_with == settings(env) and _server_folder is not None:
+        # a fork stays with the code that it has, whatever becomes of the files meanwhile
+        return _server_folder
     return _prepared(_key(tuple(settings(env).items())), os.getuid())
 
 
-@functools.lru_cache(maxsize=4)
 def _key(settings: tuple[tuple[str, str], ...]) -> str:
+    # looked at each time: in JupyterLab, a kernel that is started again is to have the code as it is now
     source = Path(__file__).parents[1]
     packages = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
     stamps = [(str(path), path.stat().st_mtime_ns) for path in sorted(source.rglob("*.py"))]
@@ -405,6 +408,8 @@ class _Call:
 
 def _settle(owner: int, env: Mapping[str, str], cwd: str, stdout: int, stderr: int) -> None:
     """Make a fork what a fresh process would be: its own group, environment, folder, output, chance."""
+    global _forked_with
+    _forked_with = settings(env)
     os.setsid()
     # The kernel of the system ends this group when the owner's end of the pipe closes, whatever
     # Python is busy with: SIGIO ends a process that does not handle it.
@@ -445,12 +450,14 @@ def _finish() -> None:
 
 
 _server_hold: int | None = None
+_server_folder: Path | None = None
+_forked_with: dict[str, str] | None = None
 
 
 def _serve(listener: int, alive: int, lasting: float) -> None:
     """Be the server: import, then fork on request until nobody has asked for `lasting` seconds."""
-    global _server_hold
-    folder = Path.cwd()
+    global _server_hold, _server_folder
+    folder = _server_folder = Path.cwd()
     _server_hold = os.open(folder / "alive", os.O_WRONLY | os.O_NONBLOCK)
     # put there by `-c`; before the standard library, where no kernel has it
     if "" in sys.path:
