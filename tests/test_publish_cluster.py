@@ -11,12 +11,12 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-from nbformat import v4
+from processes import eventually
+from synthetic import small
 
 from analysis import paths
-from analysis.publish import batch, cluster, job, plan, record, shelf
+from analysis.publish import batch, cluster, job, record, shelf
 from analysis.publish.record import Outcome
 
 DASK = str(Path(sys.executable).parent / "dask")
@@ -58,15 +58,6 @@ def started(folder: Path, n_workers: int) -> Iterator[tuple[str, list[subprocess
                 process.wait()
 
 
-def small(project: paths.Project, *cells: str) -> None:
-    """Put a small notebook in the place of the report's: the same parameters, cells that take little time."""
-    path = project.notebooks / plan.FORCE_NOTEBOOK
-    shipped = nbformat.read(path, as_version=4)
-    shipped.cells = [cell for cell in shipped.cells if "parameters" in cell.metadata.get("tags", [])]
-    shipped.cells += [v4.new_code_cell(cell) for cell in cells]
-    nbformat.write(shipped, path)
-
-
 SHOWN = "from IPython.display import HTML\nHTML(f'<h2>{force}</h2>')"
 
 
@@ -81,22 +72,23 @@ def whole(project: paths.Project, name: str) -> record.RunRecord:
 def test_every_report_appears_once_though_one_of_two_workers_is_killed_in_the_middle(
     project: paths.Project, tmp_path: Path
 ) -> None:
-    begun = tmp_path / "begun"
+    begun, gate = tmp_path / "begun", tmp_path / "gate"
     begun.mkdir()
     small(
         project,
         "import pathlib, time, uuid",
-        f"pathlib.Path({str(begun)!r}, f'{{force}}.{{uuid.uuid4()}}').touch()\ntime.sleep(1)",
+        f"pathlib.Path({str(begun)!r}, f'{{force}}.{{uuid.uuid4()}}').touch()",
+        f"while not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.02)",
         SHOWN,
     )
     told: list[batch.Result] = []
     with started(tmp_path, 2) as (address, workers):
 
         def kill_one() -> None:
-            # both are at work when the first goes
-            while len(list(begun.iterdir())) < 3:
-                time.sleep(0.02)
+            # both are in the middle of a notebook when the first goes
+            eventually(lambda: len(list(begun.iterdir())) == len(workers))
             workers[0].send_signal(signal.SIGKILL)
+            gate.touch()
 
         killing = threading.Thread(target=kill_one)
         killing.start()

@@ -4,8 +4,7 @@ import logging
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,9 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 from papermill.exceptions import PapermillExecutionError
+from processes import eventually
 
 from analysis.publish import warm
-
-# A guard against a test that would never end; nothing is expected to take so long.
-PATIENCE = 60
 
 PAPERMILLS, OURS = "nbclient", "casegrade"
 # what Papermill promises holds for both
@@ -235,16 +232,6 @@ def test_what_has_run_is_on_disk_while_the_rest_runs(tmp_path: Path) -> None:
         assert running.poll() is None
         go.touch()
     assert running.returncode == 0
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    """Whether it comes to hold."""
-    until = time.monotonic() + PATIENCE
-    while not holds():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def command(*words: object) -> subprocess.CompletedProcess[str]:

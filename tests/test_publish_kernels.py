@@ -13,7 +13,7 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,9 @@ import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager, start_new_async_kernel, start_new_kernel
 from nbformat.v4 import new_code_cell, new_notebook
+from processes import PATIENCE, eventually, is_gone
 
 from analysis.publish import kernels, warm
-
-# A guard against a test that would never end; nothing is expected to take so long.
-PATIENCE = 60
 
 pytestmark = pytest.mark.skipif(warm.idle() is None, reason="nothing can be forked here")
 
@@ -73,25 +71,6 @@ def run(client: BlockingKernelClient, code: str, **options: Any) -> str:
 def told(client: BlockingKernelClient, expression: str) -> Any:
     """The value of an expression in a kernel, of what JSON can hold."""
     return json.loads(run(client, f"import json\nprint(json.dumps({expression}))"))
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    """Whether it comes to hold."""
-    until = time.monotonic() + PATIENCE
-    while not holds():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        process = psutil.Process(pid)
-        # its first thread may be one while others have its files open still
-        return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
-    except psutil.NoSuchProcess:
-        return True
 
 
 def is_server(pid: int) -> bool:

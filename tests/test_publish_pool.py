@@ -4,17 +4,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, as_completed, wait
 from pathlib import Path
 
-import psutil
 import pytest
+from processes import PATIENCE, eventually, is_gone
 
 from analysis.publish import kernels, pool, warm
-
-# A guard against a test that would never end; nothing is expected to take so long.
-PATIENCE = 60
 
 
 @pytest.fixture(params=["forked", "spawned"])
@@ -31,25 +28,6 @@ def how(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 def workers() -> Iterator[pool.WorkerPool]:
     with pool.WorkerPool(2) as made:
         yield made
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    """Whether it comes to hold."""
-    until = time.monotonic() + PATIENCE
-    while not holds():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        process = psutil.Process(pid)
-        # its first thread may be one while others have its files open still
-        return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
-    except psutil.NoSuchProcess:
-        return True
 
 
 # ------------------------------------------------------------------------------ what workers do

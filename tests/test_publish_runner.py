@@ -4,17 +4,17 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import nbformat
-import psutil
 import pytest
 from jupyter_core.utils import ensure_event_loop
 from nbformat.v4 import new_code_cell, new_notebook
+from processes import eventually, is_gone
 
 from analysis import paths
 from analysis.publish import kernels, runner, warm
@@ -168,25 +168,6 @@ def test_what_is_kept_of_a_run_that_failed_begins_with_the_reason(
     source = notebook(tmp_path / "one.ipynb", "'as far as it went'", cell, "'not reached'")
     problem, kept = failed(source, project)
     check_kept(kept, problem)
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        process = psutil.Process(pid)
-        # its first thread may be one while others have its files open still
-        return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
-    except psutil.NoSuchProcess:
-        return True
-
-
-def eventually(holds: Callable[[], bool]) -> bool:
-    """Whether it comes to hold."""
-    until = time.monotonic() + 60
-    while not holds():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def test_a_run_whose_time_is_up_ends_with_all_that_it_has_started(

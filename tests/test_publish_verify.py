@@ -122,7 +122,7 @@ EDITS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "a page saved by a browser": (
         "report.html",
         lambda before: re.sub(
-            rb'<meta content="(dorset)" name="(.*?)">', rb"<META name='\2' content='\1' />", before
+            rb'<meta name="(.*?)" content="(dorset)">', rb"<META content='\2' name='\1' />", before
         ),
     ),
     "a figure": ("figures.csv", lambda before: before.replace(b"0.", b"0.9", 1)),
