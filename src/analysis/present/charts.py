@@ -8,6 +8,7 @@ from typing import Any
 
 import altair as alt
 import polars as pl
+from altair.utils import schemapi
 
 from analysis.compare.change import Comparison, SingleAudit
 from analysis.compare.graded import GradedAudit
@@ -15,6 +16,10 @@ from analysis.compare.shares import CHANGE, measure_of
 from analysis.present import wording
 from analysis.present.pictures import Picture
 from analysis.vocabulary import Grade
+
+# Altair checks every part of a chart as it is made, which takes most of the time that a chart takes.
+# What is drawn here is fixed, and the tests check charts of every shape against the whole schema.
+_unchecked = schemapi.debug_mode(False)
 
 # The Analysis Function's categorical colours in their order, so that neighbours differ in
 # lightness by 3 to 1; the second is too light for white text.
@@ -36,6 +41,7 @@ _NARROWEST = 0.06
 _FONT = "Arial"
 
 
+@_unchecked
 def before_after(examined: Comparison | SingleAudit, /) -> alt.LayerChart:
     """Case grades before above after: 100% bars, worst grade to best, counts on the segments.
 
@@ -48,19 +54,28 @@ def before_after(examined: Comparison | SingleAudit, /) -> alt.LayerChart:
     labels = [_audit_label(audit) for _, audit in audits]
     data = alt.Data(values=rows)
     order = alt.Order("order:Q")
-    y = alt.Y("audit:N").sort(labels).title(None).axis(None)
-    x = alt.X("share:Q").stack("zero").scale(domain=[0, 1], nice=False)
+    y = alt.Y("audit:N", sort=labels, title=None, axis=None)
     colours = [_colour(name, names) for name in shown]
     bars = (
         alt.Chart(data)
         .mark_bar(stroke="#FFFFFF", strokeWidth=2, height=_BAR)
         .encode(
-            x=x.title("Share of audited cases").axis(format="%", values=[0, 0.5, 1], grid=False),
+            x=alt.X(
+                "share:Q",
+                stack="zero",
+                scale=alt.Scale(domain=[0, 1], nice=False),
+                title="Share of audited cases",
+                axis=alt.Axis(format="%", values=[0, 0.5, 1], grid=False),
+            ),
             y=y,
             order=order,
-            color=alt.Color("grade:N")
-            .scale(domain=shown, range=colours)
-            .legend(title=None, orient="top", columns=2 if len(shown) > 3 else 3, symbolType="square"),
+            color=alt.Color(
+                "grade:N",
+                scale=alt.Scale(domain=shown, range=colours),
+                legend=alt.Legend(
+                    title=None, orient="top", columns=2 if len(shown) > 3 else 3, symbolType="square"
+                ),
+            ),
             tooltip=[
                 alt.Tooltip("grade:N", title="Grade"),
                 alt.Tooltip("n_cases:Q", title="Cases"),
@@ -72,15 +87,15 @@ def before_after(examined: Comparison | SingleAudit, /) -> alt.LayerChart:
         alt.Chart(data)
         .mark_text(fontSize=16, fontWeight="bold")
         .encode(
-            x=alt.X("share:Q").stack("zero").bandPosition(0.5),
+            x=alt.X("share:Q", stack="zero", bandPosition=0.5),
             y=y,
             order=order,
             text=alt.Text("shown:N"),
-            color=alt.Color("text_colour:N").scale(None),
+            color=alt.Color("text_colour:N", scale=None),
         )
     )
     return _styled(
-        alt.LayerChart(layer=[bars, numbers, _row_labels(labels, "audit", above=_BAR // 2 + 6)]),
+        [bars, numbers, _row_labels(labels, "audit", above=_BAR // 2 + 6)],
         title=wording.chart_title(examined),
         subtitle=wording.chart_subtitle(examined),
         description=wording.grades_description(examined),
@@ -145,11 +160,12 @@ def _row_labels(labels: list[str], field: str, *, above: int, halo: bool = False
         .mark_text(
             align="left", baseline="bottom", dy=-above, fontSize=15, **(ground if halo else {"color": _INK})
         )
-        .encode(x=alt.value(0), y=alt.Y(f"{field}:N").sort(labels), text=alt.Text(f"{field}:N"))
+        .encode(x=alt.XValue(0), y=alt.Y(f"{field}:N", sort=labels), text=alt.Text(f"{field}:N"))
     )
     return named
 
 
+@_unchecked
 def changes(pair: Comparison, /) -> alt.LayerChart:
     """The changes in share inadequate and share good: a dot and its interval, and a line at no change.
 
@@ -166,12 +182,12 @@ def changes(pair: Comparison, /) -> alt.LayerChart:
             {"measure": names[-1], "value": row["value"], "lower": row["lower"], "upper": row["upper"]}
         )
     data = alt.Data(values=rows)
-    y = alt.Y("measure:N").sort(names).title(None).axis(None)
+    y = alt.Y("measure:N", sort=names, title=None, axis=None)
     points = "format(datum.value * 100, '+.0f')"
     axis = alt.Axis(
         labelExpr=f"datum.value == 0 ? '0' : {points}", tickCount=5, grid=False, labelOverlap=False
     )
-    x = alt.X("lower:Q").title("Change in percentage points").axis(axis)
+    x = alt.X("lower:Q", title="Change in percentage points", axis=axis)
     whiskers = (
         alt.Chart(data).mark_rule(strokeWidth=4, color="#12436D").encode(x=x, x2=alt.X2("upper:Q"), y=y)
     )
@@ -197,7 +213,7 @@ def changes(pair: Comparison, /) -> alt.LayerChart:
     )
     rows_named = [_row_labels(names, "measure", above=14, halo=halo) for halo in (True, False)]
     return _styled(
-        alt.LayerChart(layer=[line, label, whiskers, dots, *rows_named]),
+        [line, label, whiskers, dots, *rows_named],
         title=wording.change_chart_title(pair),
         subtitle=wording.change_chart_subtitle(pair),
         description=wording.change_description(pair),
@@ -206,21 +222,29 @@ def changes(pair: Comparison, /) -> alt.LayerChart:
 
 
 def _styled(
-    chart: alt.LayerChart, *, title: str, subtitle: str, description: str, height: int
+    layers: list[alt.Chart], *, title: str, subtitle: str, description: str, height: int
 ) -> alt.LayerChart:
-    text = {"labelFont": _FONT, "titleFont": _FONT, "labelFontSize": 15, "titleFontSize": 15}
-    styled: alt.LayerChart = (
-        chart.properties(
-            width=_WIDTH,
-            height=height,
-            title=alt.Title(text=title, subtitle=_broken(subtitle)),
-            description=description,
-        )
-        .configure_view(stroke=None)
-        .configure_axis(**text, labelColor=_INK, titleColor=_INK, titleFontWeight="normal", titlePadding=10)
-        .configure_legend(labelFont=_FONT, labelFontSize=15, labelColor=_INK, labelLimit=400)
-        .configure_text(font=_FONT)
-        .configure_title(
+    # All at once: each `.properties()` or `.configure_…()` of a layered chart copies every layer.
+    return alt.LayerChart(
+        layer=layers,
+        width=_WIDTH,
+        height=height,
+        title=alt.Title(text=title, subtitle=_broken(subtitle)),
+        description=description,
+        config=_style(),
+    )
+
+
+def _style() -> alt.Config:
+    text: dict[str, Any] = {"labelFont": _FONT, "titleFont": _FONT, "labelFontSize": 15, "titleFontSize": 15}
+    return alt.Config(
+        view=alt.ViewConfig(stroke=None),
+        axis=alt.AxisConfig(
+            **text, labelColor=_INK, titleColor=_INK, titleFontWeight="normal", titlePadding=10
+        ),
+        legend=alt.LegendConfig(labelFont=_FONT, labelFontSize=15, labelColor=_INK, labelLimit=400),
+        text=alt.MarkConfig(font=_FONT),
+        title=alt.TitleConfig(
             font=_FONT,
             subtitleFont=_FONT,
             fontSize=18,
@@ -229,9 +253,8 @@ def _styled(
             subtitleColor="#3D3D3D",
             anchor="start",
             offset=18,
-        )
+        ),
     )
-    return styled
 
 
 def _broken(text: str, width: int = 60) -> list[str]:

@@ -88,9 +88,14 @@ class WarmEngine(NBClientEngine):  # type: ignore[misc]
         progress_bar: bool = True,
         log_output: bool = False,
         autosave_cell_every: int = 30,
+        on_end: Callable[[Any], None] | None = None,
         **kwargs: Any,
     ) -> Any:
-        """As Papermill's own, save that the notebook is written less often."""
+        """As Papermill's own, save that the notebook is written less often.
+
+        Args beyond those of Papermill's engine:
+            on_end: is called with the notebook when its run is over, however it ended.
+        """
         manager = _SparingManager(
             nb,
             output_path=output_path,
@@ -104,6 +109,8 @@ class WarmEngine(NBClientEngine):  # type: ignore[misc]
         finally:
             manager.cleanup_pbar()
             manager.notebook_complete()
+            if on_end is not None:
+                on_end(manager.nb)
         return manager.nb
 
     @classmethod

@@ -88,13 +88,23 @@ def _refuse_noise(notebook: "NotebookNode") -> None:
 @lru_cache(maxsize=1)
 def _exporter() -> Any:
     # nbconvert takes a second to import, and reading a record or cleaning data does not need it
-    from nbconvert import HTMLExporter
+    from nbconvert import HTMLExporter, TemplateExporter
+    from nbconvert.filters import Highlight2HTML
 
-    exporter = HTMLExporter(
+    class Exporter(HTMLExporter):
+        # nbconvert's own reads and writes the page once more, for what only its own templates hold
+        from_notebook_node = TemplateExporter.from_notebook_node
+
+    made: Any = Exporter
+    exporter = made(
         template_name="casegrade",
         extra_template_basedirs=[str(_TEMPLATES)],
         exclude_anchor_links=True,
+        # they copy and check the notebook one after the other; what is shown was chosen before
+        default_preprocessors=[],
     )
+    # the templates below ours name it; no page shows code
+    exporter.register_filter("highlight_code", Highlight2HTML(parent=exporter))
     exporter.log.setLevel(logging.ERROR)
     return exporter
 

@@ -44,11 +44,13 @@ class Run:
         seconds: by step: start of the kernel, cells.
         attempts: kernels started until one was ready.
         kernel: warm, fresh, or none.
+        notebook: as the last kernel left it.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
     attempts: int = 0
     kernel: str = "none"
+    notebook: NotebookNode | None = field(default=None, repr=False)
 
 
 class _Watch:
@@ -119,8 +121,9 @@ def execute(
     run = run if run is not None else Run()
     watch = _Watch(limit)
     problem: str | None = None
+    executed: NotebookNode | None = None
     try:
-        _attempt(notebook, output, parameters, project, watch, run)
+        executed = _attempt(notebook, output, parameters, project, watch, run)
     except PapermillExecutionError as error:
         problem = f"cell {error.cell_index + 1} of {notebook.name} ended in {error.ename}: {error.evalue}"
     except Exception as error:  # a kernel fails in as many ways as there are libraries below
@@ -129,9 +132,10 @@ def execute(
         watch.stop()
     if watch.is_over:
         problem = f"{notebook.name} was stopped: it took longer than {limit:g} seconds"
-    if not output.is_file():
+    if executed is None:
+        executed = _left_behind(output, run)
+    if executed is None:
         raise RunError(problem or f"{notebook.name} left nothing behind.")
-    executed: NotebookNode = nbformat.read(output, as_version=4)
     _strip(executed)
     if problem is not None:
         _put_on_top(executed, problem)
@@ -141,6 +145,14 @@ def execute(
     return executed
 
 
+def _left_behind(output: Path, run: Run) -> NotebookNode | None:
+    """The notebook of a run that failed: with Papermill's words if a cell did, as far as it came if not."""
+    if output.is_file():
+        written: NotebookNode = nbformat.read(output, as_version=4)
+        return written
+    return run.notebook
+
+
 def _attempt(
     notebook: Path,
     output: Path,
@@ -148,7 +160,7 @@ def _attempt(
     project: paths.Project,
     watch: _Watch,
     run: Run,
-) -> None:
+) -> NotebookNode:
     # papermill tells of every cell and of every failure; a batch has its own way of telling
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     env = {**os.environ, paths.VARIABLE: str(project.root), pictures.VARIABLE: pictures.LATER}
@@ -161,8 +173,11 @@ def _attempt(
             run.seconds["start"] = run.seconds.get("start", 0.0) + time.monotonic() - began
             watch.begin(group)
 
+        def end(executed: NotebookNode) -> None:
+            run.notebook = executed
+
         try:
-            papermill.execute_notebook(
+            executed: NotebookNode = papermill.execute_notebook(
                 str(notebook),
                 str(output),
                 parameters=dict(parameters),
@@ -172,6 +187,9 @@ def _attempt(
                 # when the last cell has ended there is nothing left to do in it
                 shutdown_kernel="immediate",
                 on_kernel=ready,
+                on_end=end,
+                # it is written once, when it is as it is to be
+                request_save_on_cell_execute=False,
                 progress_bar=False,
                 log_output=False,
                 record_timing=False,
@@ -182,7 +200,7 @@ def _attempt(
             if run.attempts == START_ATTEMPTS or watch.is_over:
                 raise
         else:
-            return
+            return executed
         finally:
             began_cells = run.seconds.get("start", 0.0)
             run.seconds["cells"] = max(0.0, time.monotonic() - began - began_cells)
