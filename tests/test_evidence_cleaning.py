@@ -1,4 +1,6 @@
 import csv
+import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -8,6 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from dataframely.exc import ValidationError
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -361,10 +364,30 @@ def test_a_first_write_that_fails_leaves_nothing(
 def mark(project: paths.Project) -> None:
     path = project.processed / "audits.parquet"
     pl.read_parquet(path).with_columns(note=pl.lit("as stored")).write_parquet(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    edit_manifest(lambda manifest: manifest["tables"].update({path.name: digest}))(project.processed)
 
 
 def is_marked(evidence: Evidence) -> bool:
     return evidence.audits["note"].unique().to_list() == ["as stored"]
+
+
+def test_a_table_that_was_altered_since_it_was_written_is_not_read(written: paths.Project) -> None:
+    before = cleaning.load(written)
+    path = written.processed / "audits.parquet"
+    pl.read_parquet(path).with_columns(note=pl.lit("altered")).write_parquet(path)
+
+    assert cleaning.content_hash(cleaning.load(written)) == cleaning.content_hash(before)
+
+
+def test_tables_that_break_their_schema_are_not_written(project: paths.Project) -> None:
+    evidence = cleaning.clean(project.raw)
+    doubled = dataclasses.replace(evidence, audits=pl.concat([evidence.audits, evidence.audits]))
+
+    with pytest.raises(ValidationError):
+        cleaning.write(doubled, project=project)
+
+    assert not project.processed.exists()
 
 
 def test_fresh_tables_are_read_and_not_cleaned_again(written: paths.Project) -> None:

@@ -174,8 +174,14 @@ def clean(raw: Path, /) -> Evidence:
 
 
 def write(evidence: Evidence, /, *, project: paths.Project) -> None:
-    """Write the tables as Parquet into `data/processed`, all together, replacing earlier ones."""
+    """Write the tables as Parquet into `data/processed`, all together, replacing earlier ones.
+
+    Raises:
+        ValidationError: if a table is not what its schema says; nothing is written then.
+    """
     processed = project.processed
+    for name, schema in SCHEMAS.items():
+        schema.validate(evidence.tables[name])
     files = _stored_form(evidence, is_excerpt=False)
     with storage.alone(processed), storage.staging_folder(processed.parent, processed.name) as staging:
         for name, content in files.items():
@@ -201,6 +207,8 @@ def _stored_form(evidence: Evidence, *, is_excerpt: bool) -> dict[str, bytes]:
         "inputs": dict(evidence.inputs),
         "rows_read": dict(evidence.rows_read),
         "is_excerpt": is_excerpt,
+        # a table that is the same to the byte was checked when it was written
+        "tables": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
     files[MANIFEST] = (json.dumps(manifest, indent=2) + "\n").encode()
     return files
@@ -308,14 +316,19 @@ def _stored(project: paths.Project) -> Evidence | None:
         if not _is_current(manifest, project):
             return None
         rows_read = {str(file): int(n) for file, n in manifest["rows_read"].items()}
-        tables = {
-            name: schema.validate(pl.read_parquet(project.processed / f"{name}.parquet"))
-            for name, schema in SCHEMAS.items()
-        }
+        tables = {name: _stored_table(name, manifest, project) for name in SCHEMAS}
     except (OSError, LookupError, TypeError, ValueError, AttributeError, *_UNREADABLE):
         # anything odd in a folder that can be rebuilt is answered by rebuilding
         return None
     return Evidence(**tables, rows_read=rows_read, inputs=manifest["inputs"])  # type: ignore[arg-type]
+
+
+def _stored_table(name: str, manifest: dict[str, Any], project: paths.Project) -> pl.DataFrame:
+    file = f"{name}.parquet"
+    content = (project.processed / file).read_bytes()
+    if hashlib.sha256(content).hexdigest() != manifest["tables"][file]:
+        raise ValueError(f"{file} is not as it was written")
+    return pl.read_parquet(content)
 
 
 def fingerprints(raw: Path, /) -> dict[str, str]:

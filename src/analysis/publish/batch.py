@@ -178,8 +178,8 @@ def run(
     with contextlib.ExitStack() as stack:
         # an error is told at once, without waiting for workers that are still starting
         stack.push(lambda kind, *_: workers.shutdown(wait=kind is None, cancel_futures=kind is not None))
-        if cluster_address is None and cleaning.is_stale(project):
-            # they get ready while this process cleans
+        if cluster_address is None and (asked.rebuild or cleaning.is_stale(project)):
+            # they get ready while this process cleans and plans
             workers.start()
         evidence = _cleaned(project)
         steps = planned(evidence, project, place, asked)

@@ -468,6 +468,7 @@ def _serve(listener: int, alive: int, lasting: float) -> None:
     for name in _PRELOAD:
         __import__(name)
     del sys.modules["rfc3987_syntax"]
+    _rehearse()
     # what is here now stays; no fork needs to look at it, or to copy the pages it lies on
     gc.collect()
     gc.freeze()
@@ -501,6 +502,12 @@ def _serve(listener: int, alive: int, lasting: float) -> None:
     except SystemExit:
         # at once: while it takes itself apart it would look alive to whoever asks
         os._exit(0)
+
+
+def _rehearse() -> None:
+    """First uses whose results are kept, and that need neither data nor threads: how a chart is put together."""
+    altair = sys.modules["altair"]
+    altair.Chart(altair.Data(values=[])).mark_bar().encode(x="x:Q").to_dict(validate=False)
 
 
 def _received(receive: Callable[..., list[int]], *args: Any) -> list[int]:
