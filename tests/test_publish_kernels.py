@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -591,6 +592,61 @@ def test_processes_that_ask_at_once_share_a_server(apart: Path) -> None:
         assert is_server(servers.pop())
         for one in asking:
             one.communicate()
+
+
+def standing(file: str) -> None:
+    Path(file).touch()
+    found = [
+        os.getpriority(os.PRIO_PROCESS, 0),
+        sorted(os.sched_getaffinity(0)),
+        list(resource.getrlimit(resource.RLIMIT_NOFILE)),
+        Path(file).stat().st_mode & 0o777,
+    ]
+    Path(file).write_text(json.dumps(found), encoding="utf-8")
+
+
+# the folder of this file, in which the fork finds `standing`
+ASK_FOR_STANDING = f"""
+import os, resource, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import test_publish_kernels
+from analysis.publish import warm
+os.nice(3)
+os.umask(0o077)
+os.sched_setaffinity(0, {{min(os.sched_getaffinity(0))}})
+resource.setrlimit(resource.RLIMIT_NOFILE, (200, 300))
+process = warm.fork(test_publish_kernels.standing, sys.argv[1], path=sys.path)
+process.wait(60)
+"""
+
+
+def test_a_fork_has_what_a_process_has_from_whoever_starts_it(tmp_path: Path) -> None:
+    # a server that was started with more than that
+    forked().kill()
+    subprocess.run([sys.executable, "-c", ASK_FOR_STANDING, str(tmp_path / "told")], check=True)
+    niceness, cores, limits, mode = json.loads((tmp_path / "told").read_text(encoding="utf-8"))
+    assert niceness == os.getpriority(os.PRIO_PROCESS, 0) + 3
+    assert cores == [min(os.sched_getaffinity(0))]
+    assert limits == [200, 300]
+    assert mode == 0o600
+
+
+def test_folders_of_servers_that_ended_long_ago_are_removed(
+    apart: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(apart))
+    parent = apart / f"casegrade-{os.getuid()}"
+    old, young = parent / "old", parent / "young"
+    for folder, age in ((old, 48 * 3600), (young, 3600)):
+        folder.mkdir(parents=True)
+        (folder / "log").touch()
+        (folder / "used").touch()
+        os.utime(folder / "used", (time.time() - age,) * 2)
+    parent.chmod(0o700)
+    process = forked()
+    process.kill()
+    assert not old.exists()
+    assert young.exists()
 
 
 def test_whoever_knocks_and_asks_for_nothing_ends_no_server(

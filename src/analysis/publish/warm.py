@@ -18,6 +18,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -35,7 +36,10 @@ from typing import Any
 
 if sys.platform != "win32":
     import fcntl
+    import resource
     from multiprocessing import forkserver, resource_tracker
+
+    _LIMITED = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
 
 VARIABLE = "CASEGRADE_WARM"
 IDLE = 300.0
@@ -81,6 +85,8 @@ _PRELOAD = (
 # Settings that libraries read while they are imported: a server that read others is another server.
 _READ_AT_IMPORT = ("PYTHON", "POLARS_", "OPENBLAS_", "OMP_", "MKL_", "LD_", "LANG", "LC_", "MPL")
 _START_SECONDS = 120
+# Seconds until the folder of a server that is gone, which holds its log, is removed.
+_KEPT = 24 * 3600.0
 
 
 class WarmError(Exception):
@@ -217,7 +223,8 @@ def fork(
     """
     if idle() is None:
         raise WarmError("there is no fork server on this machine, or it is switched off")
-    call = _Call(target, args, dict(os.environ if env is None else env), os.fspath(cwd or Path.cwd()))
+    environment = dict(os.environ if env is None else env)
+    call = _Call(target, args, environment, os.fspath(cwd or Path.cwd()), _Standing.of_this_process())
     prepared = {} if path is None else {"sys_path": list(path)}
     for is_last in (False, True):
         folder = _folder(call.env)
@@ -228,13 +235,6 @@ def fork(
             if is_last:
                 raise WarmError(f"the warm server does not answer ({error}); see {folder / 'log'}") from error
     raise AssertionError
-
-
-def start() -> None:
-    """Have the server started and importing, without waiting for it."""
-    if idle() is not None:
-        with contextlib.suppress(OSError, WarmError):
-            os.close(_hold(_folder(os.environ), os.environ))
 
 
 def settings(env: Mapping[str, str]) -> dict[str, str]:
@@ -310,6 +310,7 @@ def _started(folder: Path, asked: Mapping[str, str]) -> int:
     os.mkfifo(folder / "alive", 0o600)
     (folder / "used").touch()
     reading = os.open(folder / "alive", os.O_RDONLY | os.O_NONBLOCK)
+    _sweep(folder)
     with socket.socket(socket.AF_UNIX) as listener, (folder / "log").open("ab") as log:
         listener.bind(str(folder / "socket"))
         listener.listen(128)
@@ -336,6 +337,19 @@ def _started(folder: Path, asked: Mapping[str, str]) -> int:
     held = os.open(folder / "alive", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     os.close(reading)
     return held
+
+
+def _sweep(own: Path) -> None:
+    """Remove the folders of servers that ended long ago: each version of the code has one."""
+    for folder in own.parent.iterdir():
+        with contextlib.suppress(OSError):
+            if folder == own or time.time() - (folder / "used").stat().st_mtime < _KEPT:
+                continue
+            held = _existing(folder)
+            if held is None:
+                shutil.rmtree(folder, ignore_errors=True)
+            else:
+                os.close(held)
 
 
 _servers: set[int] = set()
@@ -386,6 +400,37 @@ def _prepared(key: str, user: int) -> Path:
 
 
 @dataclass(frozen=True)
+class _Standing:
+    """What a process has from whoever starts it: `nice`, `taskset`, `ulimit` and `umask` are to reach a fork too."""
+
+    umask: int
+    niceness: int
+    cores: frozenset[int]
+    limits: dict[int, tuple[int, int]]
+
+    @classmethod
+    def of_this_process(cls) -> "_Standing":
+        # asking the usual way sets it for a moment, while another thread may be making files
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        umask = next((line.split()[1] for line in status.splitlines() if line.startswith("Umask:")), "022")
+        limits = {kind: resource.getrlimit(kind) for kind in _LIMITED}
+        cores = frozenset(os.sched_getaffinity(0))
+        return cls(int(umask, 8), os.getpriority(os.PRIO_PROCESS, 0), cores, limits)
+
+    def take(self) -> None:
+        os.umask(self.umask)
+        # a server that was started with less cannot give more
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, self.niceness)
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, self.cores)
+        for kind, limit in self.limits.items():
+            if resource.getrlimit(kind) != limit:
+                with contextlib.suppress(OSError, ValueError):
+                    resource.setrlimit(kind, limit)
+
+
+@dataclass(frozen=True)
 class _Call:
     """What `multiprocessing` sends to a fork and asks to bootstrap itself there."""
 
@@ -393,10 +438,12 @@ class _Call:
     args: tuple[Any, ...]
     env: dict[str, str]
     cwd: str
+    standing: _Standing
 
     def _bootstrap(self, parent_sentinel: int) -> int:
         *files, stdout, stderr = list(forkserver.get_inherited_fds() or [1, 2])
         _settle(parent_sentinel, self.env, self.cwd, stdout, stderr)
+        self.standing.take()
         try:
             self.target(*self.args, *files)
         except SystemExit as leaving:
