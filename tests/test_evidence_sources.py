@@ -854,3 +854,12 @@ def test_properties_that_are_not_used_may_be_in_the_record(raw: Path) -> None:
     change_package(raw, lambda package: package.update(homepage="https://example.org", keywords=["police"]))
 
     assert sources.check(raw) == ()
+
+
+@pytest.mark.parametrize("created", ["last Monday", "", 20261123, None])
+def test_a_record_without_a_day_that_can_be_read_is_refused(raw: Path, created: object) -> None:
+    change_package(raw, lambda package: package.update(created=created))
+
+    (fault,) = sources.check(raw)
+
+    assert fault.reason.startswith("created: ")

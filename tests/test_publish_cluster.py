@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def test_a_cluster_makes_what_this_machine_makes(project: paths.Project, tmp_pat
     batch.run(project, here, asked, jobs=2)
     batch.run(project, there, asked, cluster_address="local:2")
     for force in asked.forces:
-        for file in ("report.html", "report.ipynb", "figures.csv"):
+        for file in ("report.html", "report.ipynb", "figures.csv", "figures.xlsx"):
             assert here.read(f"{force}/{file}") == there.read(f"{force}/{file}")
         one, other = (shelf.recorded(place, force) for place in (here, there))
         assert one is not None
@@ -191,7 +192,7 @@ def test_the_batch_asks_no_more_of_an_executor_than_the_standard_interface(proje
 def test_a_worker_with_other_code_says_so_and_makes_nothing(project: paths.Project) -> None:
     from analysis.publish import making
 
-    words = job.Words(footer=(), licence="", index="../index.html")
+    words = job.Words(footer=(), licence="", index="../index.html", as_of=date(2026, 1, 1))
     made = making.make(job.Job("dorset", "notebooks/x.ipynb", {"force": "dorset"}, {}, words, code="other"))
     assert made.outcome is Outcome.FAILED
     assert "other code of casegrade" in made.headline

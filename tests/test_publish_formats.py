@@ -1,8 +1,10 @@
 import csv
 import io
 import re
+import time
 import zipfile
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ EXAMPLES: dict[str, Any] = synthetic.MADE_UP | {
 }
 # writing a workbook takes a while: a full pair, a partial one, one audit, the odd ones
 BOOKS = ("warwickshire", "metropolitan", "avon-and-somerset", "all good", "no number of cases")
+AS_OF = date(2026, 10, 1)
 LICENCE = "Data: Open Government Licence v3.0."
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 HOSTILE = '=HYPERLINK("https://evil.example", "open")'
@@ -71,7 +74,7 @@ class Book:
 
 
 def written(examined: Any, folder: Path) -> Book:
-    formats.write_xlsx(examined, folder / "figures.xlsx", licence=LICENCE)
+    formats.write_xlsx(examined, folder / "figures.xlsx", licence=LICENCE, as_of=AS_OF)
     with zipfile.ZipFile(folder / "figures.xlsx") as archive:
         return Book({name: archive.read(name) for name in archive.namelist()})
 
@@ -94,6 +97,17 @@ def test_csv_has_the_promised_columns_in_order_and_one_row_per_figure(name: str,
     figures = EXAMPLES[name].figures
     assert [(row["measure"], row["period"]) for row in rows] == figures.select("measure", "period").rows()
     assert {row["force"] for row in rows} == {EXAMPLES[name].force}
+
+
+def test_a_workbook_written_again_is_the_same_to_the_byte(tmp_path: Path) -> None:
+    books = []
+    for name in ("one.xlsx", "other.xlsx"):
+        formats.write_xlsx(EXAMPLES["warwickshire"], tmp_path / name, licence=LICENCE, as_of=AS_OF)
+        books.append((tmp_path / name).read_bytes())
+        # a workbook tells of its making to the second
+        time.sleep(1.1)
+    assert books[0] == books[1]
+    assert b"2026-10-01T00:00:00Z" in written(EXAMPLES["warwickshire"], tmp_path).parts["docProps/core.xml"]
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

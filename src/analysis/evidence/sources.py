@@ -9,6 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -167,10 +168,18 @@ class DataPackage(_Part):
     title: str
     description: str
     version: str
-    created: str
+    created: datetime = Field(strict=False)
     licences: tuple[Licence, ...] = Field(alias="licenses", strict=False, min_length=1)
     sources: tuple[Source, ...] = Field(strict=False, min_length=1)
     resources: tuple[Resource, ...] = Field(strict=False, min_length=1)
+
+    @field_validator("created", mode="before")
+    @classmethod
+    def _is_text(cls, value: object) -> object:
+        # a number would be read as seconds since 1970
+        if not isinstance(value, str):
+            raise ValueError("must be a date and time, as text")
+        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> "DataPackage":

@@ -113,7 +113,7 @@ def planned(evidence: Evidence, project: paths.Project, place: Shelf, asked: Ask
     Raises:
         ParameterError: if an audit asked for is not one of the force.
     """
-    shared = plan.around(project, words=[*footer(project), licence(project)])
+    shared = plan.around(project, words=footer(project))
     try:
         return plan.steps(
             evidence,
@@ -280,11 +280,13 @@ def _jobs(due: Sequence[Step], evidence: Evidence, project: paths.Project, limit
     excerpts = Excerpts(evidence)
     named = vocabulary.forces(project.raw)
     notebooks = cache(lambda name: _content(project.notebooks / name))
-    of_a_force = Words(footer(project), licence(project), index=f"../{site.INDEX}")
+    as_of = sources.datapackage(project.raw).created.date()
+    of_a_force = Words(footer(project), licence(project), f"../{site.INDEX}", as_of)
     of_the_data = Words(
         of_a_force.footer,
         of_a_force.licence,
         of_a_force.index,
+        as_of,
         title="Data quality: what was read, corrected, refused and in conflict",
         description="How the published statements behind the reports were read and settled",
     )
@@ -444,7 +446,7 @@ def footer(project: paths.Project, /) -> tuple[str, ...]:
     package = sources.datapackage(project.raw)
     return (
         f"Made by casegrade {record.code_version()} from {package.title}, version {package.version}, as of "
-        f"{package.created[:10]}. "
+        f"{package.created:%Y-%m-%d}. "
         "These are not official statistics, and the inspectorate has not checked them.",
         licence(project),
         "This page needs no scripts and loads nothing from elsewhere. Every chart has a description and a table "

@@ -1,5 +1,6 @@
 """The figures of a report as files for other programs: CSV and an accessible spreadsheet."""
 
+from datetime import date, datetime, time
 from pathlib import Path
 
 import polars as pl
@@ -16,8 +17,10 @@ def write_csv(examined: Comparison | SingleAudit, path: Path, /) -> None:
     examined.figures.select(COLUMNS).write_csv(path, float_precision=6)
 
 
-def write_xlsx(examined: Comparison | SingleAudit, path: Path, /, *, licence: str) -> None:
+def write_xlsx(examined: Comparison | SingleAudit, path: Path, /, *, licence: str, as_of: date) -> None:
     """Write every figure as a spreadsheet to the Analysis Function's checklist: cover, contents, one table.
+
+    It is dated `as_of`, so that the same figures make the same file.
 
     Empty cells carry a shorthand, as the checklist asks: `[x]` not available, `[z]` not applicable.
     """
@@ -85,6 +88,11 @@ def write_xlsx(examined: Comparison | SingleAudit, path: Path, /, *, licence: st
     )
     # what a screen reader says first; gptables leaves it empty
     workbook.set_properties(
-        {"title": f"Child protection case grades: {name}", "category": "", "comments": ""}
+        {
+            "title": f"Child protection case grades: {name}",
+            "category": "",
+            "comments": "",
+            "created": datetime.combine(as_of, time()),
+        }
     )
     workbook.close()

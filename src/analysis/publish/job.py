@@ -8,7 +8,7 @@ report is out of date.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from analysis.publish import record
@@ -19,12 +19,14 @@ from analysis.publish.record import Outcome
 class Words:
     """What surrounds the notebook on a page that is not about a force, or on every page.
 
-    `title` and `description` are null for a force's report, which words them from its audits.
+    `as_of` is the day that the data are as of. `title` and `description` are null for a force's report,
+    which words them from its audits.
     """
 
     footer: tuple[str, ...]
     licence: str
     index: str
+    as_of: date
     title: str | None = None
     description: str | None = None
 

@@ -14,8 +14,9 @@ from analysis.publish import formats, page, record, runner
 from analysis.publish.job import Job, Made, failed, plain
 from analysis.publish.record import Outcome
 
-REPORT, NOTEBOOK = "report.html", "report.ipynb"
+NOTEBOOK = "report.ipynb"
 
+_OVERDUE = "the run's deadline had passed"
 _COMPARISON_ONLY, _SINGLE_ONLY = "comparison-only", "single-only"
 # What is in memory here, whatever becomes of the files meanwhile.
 _CODE = record.code_hash()
@@ -26,7 +27,7 @@ def make(job: Job, /) -> Made:
     started, clock = record.now(), time.monotonic()
     limit = _time_left(job)
     if limit is not None and limit <= 0:
-        return failed(job, "it was not begun: the run's deadline had passed", started=started)
+        return failed(job, f"it was not begun: {_OVERDUE}", started=started)
     if job.code != _CODE:
         return failed(
             job,
@@ -49,7 +50,7 @@ def make(job: Job, /) -> Made:
                 about = "" if examined is None else wording.compared(examined)
                 _build(job, examined, project, made, limit, run)
         except (runner.RunError, page.PageError) as error:
-            problem = plain(str(error))
+            problem = plain(str(error)) if not _is_overdue(job) else f"it was stopped: {_OVERDUE}"
         except Exception as error:  # whatever it is, it must not stop the other reports
             problem = plain(f"{type(error).__name__}: {error}")
         kept = [made / NOTEBOOK] if problem is not None else sorted(made.iterdir())
@@ -71,6 +72,11 @@ def make(job: Job, /) -> Made:
         kernel=run.kernel,
         attempts=run.attempts,
     )
+
+
+def _is_overdue(job: Job) -> bool:
+    # as exact as `_time_left`
+    return job.until is not None and time.time() > job.until - 0.1
 
 
 def _time_left(job: Job) -> float | None:
@@ -125,11 +131,11 @@ def _build(
         name=job.name,
     )
     hidden = _SINGLE_ONLY if isinstance(examined, Comparison) else _COMPARISON_ONLY
-    (made / REPORT).write_text(page.render(executed, text, without_tags=[hidden]), encoding="utf-8")
+    (made / page.REPORT).write_text(page.render(executed, text, without_tags=[hidden]), encoding="utf-8")
     run.seconds["page"] = time.monotonic() - clock
     if isinstance(examined, Comparison | SingleAudit):
         formats.write_csv(examined, made / "figures.csv")
-        formats.write_xlsx(examined, made / "figures.xlsx", licence=job.words.licence)
+        formats.write_xlsx(examined, made / "figures.xlsx", licence=job.words.licence, as_of=job.words.as_of)
 
 
 def _known(examined: Comparison | SingleAudit | NoAudit | None) -> Comparison | SingleAudit | NoAudit:

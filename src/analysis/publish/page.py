@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 HIDDEN_TAG = "notebook-only"
+# the page of a report, in its folder
+REPORT = "report.html"
 
 _TEMPLATES = files("analysis.publish") / "templates"
 

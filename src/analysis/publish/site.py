@@ -15,7 +15,6 @@ from analysis.publish.record import Outcome
 from analysis.publish.shelf import Shelf
 
 INDEX = "index.html"
-REPORT = "report.html"
 NOT_RUN = "not run yet"
 
 
@@ -45,8 +44,8 @@ def _row(force: vocabulary.Force, excerpt: Evidence, place: Shelf) -> Row:
         return Row(force, Outcome.NO_AUDITS, none, "", None, _known(excerpt))
     done = shelf.recorded(place, force.slug)
     failure = shelf.failure(place, force.slug)
-    page = f"{force.slug}/{REPORT}"
-    href = page if done is not None and REPORT in done.outputs and place.has(page) else None
+    path = f"{force.slug}/{page.REPORT}"
+    href = path if done is not None and page.REPORT in done.outputs and place.has(path) else None
     if failure is not None:
         earlier = "The link leads to the earlier report." if href else None
         return Row(force, Outcome.FAILED, f"The last run failed: {failure.headline}", "", href, earlier)
@@ -65,7 +64,7 @@ def _known(excerpt: Evidence) -> str | None:
 def index(evidence: Evidence, project: paths.Project, place: Shelf, /, *, footer: tuple[str, ...]) -> str:
     """The page of all reports, from what the records say now."""
     listed = rows(evidence, project, place)
-    quality = f"{plan.QUALITY}/{REPORT}"
+    quality = f"{plan.QUALITY}/{page.REPORT}"
     counts = Counter(str(row.status) for row in listed)
     order = [*Outcome, NOT_RUN]
     # tests and rendering read the same template from inside the package
