@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -282,7 +283,7 @@ def _telling(log_format: LogFormat, n_reports: int) -> Iterator["_Teller"]:
         yield teller
 
 
-class _Teller:
+class _Teller(ABC):
     """Tells how a run goes, to people or to programs."""
 
     def __init__(self, n_reports: int):
@@ -290,17 +291,21 @@ class _Teller:
         self._started = time.monotonic()
         self.progress: AbstractContextManager[object] = nullcontext()
 
+    @abstractmethod
     def say(self, message: str) -> None:
-        raise NotImplementedError
+        """Tell something that is no result."""
 
+    @abstractmethod
     def plan(self, steps: "Sequence[Step]") -> None:
-        raise NotImplementedError
+        """Tell what would be made."""
 
+    @abstractmethod
     def told(self, result: "Result") -> None:
-        raise NotImplementedError
+        """Tell how a report ended."""
 
+    @abstractmethod
     def end(self, results: "Sequence[Result]", index: str | None) -> None:
-        raise NotImplementedError
+        """Tell how the run ended; `index` is null if only the results are to be on the output."""
 
 
 class _TextTeller(_Teller):

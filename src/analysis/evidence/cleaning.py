@@ -36,9 +36,6 @@ INPUTS = (
     declared.FILE,
 )
 
-_UNREADABLE = (pl.exceptions.PolarsError, dy.exc.ValidationError, dy.exc.SchemaError)
-
-
 _Reader = Callable[
     [Path, tuple[Correction, ...]],
     tuple[pl.DataFrame, dy.DataFrame[Reject], dy.DataFrame[AppliedCorrection]],
@@ -269,7 +266,16 @@ def content_hash(evidence: Evidence, /) -> str:
 
 def current(project: paths.Project, /) -> Evidence | None:
     """The tables in `data/processed`, if they were made from the present raw files by the present rules."""
-    return _stored(project)
+    try:
+        manifest = json.loads((project.processed / MANIFEST).read_text(encoding="utf-8"))
+        if not _is_current(manifest, project):
+            return None
+        rows_read = {str(file): int(n) for file, n in manifest["rows_read"].items()}
+        tables = {name: _stored_table(name, manifest, project) for name in SCHEMAS}
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, pl.exceptions.PolarsError):
+        # anything odd in a folder that can be rebuilt is answered by rebuilding
+        return None
+    return Evidence(**tables, rows_read=rows_read, inputs=manifest["inputs"])  # type: ignore[arg-type]
 
 
 def is_stale(project: paths.Project, /) -> bool:
@@ -299,7 +305,7 @@ def load(project: paths.Project, /) -> Evidence:
     Warns:
         RejectedRowsWarning: if raw rows were refused and so are missing from the tables.
     """
-    evidence = _stored(project) or clean(project.raw)
+    evidence = current(project) or clean(project.raw)
     if evidence.faults:
         warnings.warn(
             f"{len(evidence.faults)} raw row(s) were refused and are missing from the tables: "
@@ -308,19 +314,6 @@ def load(project: paths.Project, /) -> Evidence:
             stacklevel=2,
         )
     return evidence
-
-
-def _stored(project: paths.Project) -> Evidence | None:
-    try:
-        manifest = json.loads((project.processed / MANIFEST).read_text(encoding="utf-8"))
-        if not _is_current(manifest, project):
-            return None
-        rows_read = {str(file): int(n) for file, n in manifest["rows_read"].items()}
-        tables = {name: _stored_table(name, manifest, project) for name in SCHEMAS}
-    except (OSError, LookupError, TypeError, ValueError, AttributeError, *_UNREADABLE):
-        # anything odd in a folder that can be rebuilt is answered by rebuilding
-        return None
-    return Evidence(**tables, rows_read=rows_read, inputs=manifest["inputs"])  # type: ignore[arg-type]
 
 
 def _stored_table(name: str, manifest: dict[str, Any], project: paths.Project) -> pl.DataFrame:

@@ -191,7 +191,7 @@ class FolderShelf:
             try:
                 lock.acquire(timeout=wait)
             except Timeout as error:
-                raise LockedError(f"Reports are being made by {who}: try again when it has ended.") from error
+                raise LockedError(_held_by(who)) from error
 
     def tidy(self) -> None:
         """Clear what a run that was killed left half done, unless another run is writing."""
@@ -295,7 +295,7 @@ class RemoteShelf:
         while not self._take(mine):
             who = _told(self.read(LOCK))
             if time.monotonic() >= deadline:
-                raise LockedError(f"Reports are being made by {who}: try again when it has ended.")
+                raise LockedError(_held_by(who))
             if not has_told:
                 tell(f"Waiting for {who}.")
                 has_told = True
@@ -427,6 +427,10 @@ def _told(holder: bytes | None) -> str:
         f'"{found.get("command")}", process {found.get("pid")} of {found.get("user")} on {found.get("host")}, '
         f"running since {str(found.get('since')).replace('T', ' ').removesuffix('+00:00')} UTC"
     )
+
+
+def _held_by(who: str) -> str:
+    return f"Reports are being made by {who}: try again when it has ended."
 
 
 def _is_stale(holder: bytes) -> bool:
