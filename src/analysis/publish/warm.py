@@ -410,12 +410,9 @@ class _Standing:
 
     @classmethod
     def of_this_process(cls) -> "_Standing":
-        # asking the usual way sets it for a moment, while another thread may be making files
-        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-        umask = next((line.split()[1] for line in status.splitlines() if line.startswith("Umask:")), "022")
         limits = {kind: resource.getrlimit(kind) for kind in _LIMITED}
         cores = frozenset(os.sched_getaffinity(0))
-        return cls(int(umask, 8), os.getpriority(os.PRIO_PROCESS, 0), cores, limits)
+        return cls(_umask(), os.getpriority(os.PRIO_PROCESS, 0), cores, limits)
 
     def take(self) -> None:
         os.umask(self.umask)
@@ -428,6 +425,18 @@ class _Standing:
             if resource.getrlimit(kind) != limit:
                 with contextlib.suppress(OSError, ValueError):
                     resource.setrlimit(kind, limit)
+
+
+def _umask() -> int:
+    # asking the usual way sets it for a moment, while another thread may be making files
+    with contextlib.suppress(OSError):
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        for line in status.splitlines():
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask
 
 
 @dataclass(frozen=True)
