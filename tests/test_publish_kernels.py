@@ -634,8 +634,10 @@ def test_a_fork_has_what_a_process_has_from_whoever_starts_it(tmp_path: Path) ->
 def test_folders_of_servers_that_ended_long_ago_are_removed(
     apart: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(apart))
-    parent = apart / f"casegrade-{os.getuid()}"
+    # where no server runs yet: folders are looked at when one starts
+    (apart / "bare").mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(apart / "bare"))
+    parent = apart / "bare" / f"casegrade-{os.getuid()}"
     old, young = parent / "old", parent / "young"
     for folder, age in ((old, 48 * 3600), (young, 3600)):
         folder.mkdir(parents=True)

@@ -619,8 +619,8 @@ def test_batch_that_was_killed_while_writing_far_away_is_finished_by_the_next(
     assert first.outcome is Outcome.PUBLISHED
     small(project, "'changed'")
     with monkeypatch.context() as patch:
-        # the lock, then two files of the report
-        killed_at(place, 4, patch)
+        # after the lock and four files of the report, the notebook among them, and before its record
+        killed_at(place, 6, patch)
         with pytest.raises(Killed):
             batch.run(project, place, asked)
 
