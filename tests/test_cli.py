@@ -493,6 +493,8 @@ def test_run_that_takes_too_long_ends_and_the_next_one_makes_the_rest(
     assert done.exit_code == 1
     told = dict(line.split(": ", 1) for line in done.stderr.splitlines())
     assert told["dorset"] == "it was stopped: the run's deadline had passed"
+    kept = (project.reports / "dorset" / "failed" / "report.ipynb").read_text(encoding="utf-8")
+    assert "it was stopped: the run's deadline had passed" in kept
     for force in ("hampshire", "suffolk"):
         assert told[force] == "it was not begun: the run's deadline had passed"
     assert_gone(tmp_path / "begun")

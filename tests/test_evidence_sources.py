@@ -856,7 +856,7 @@ def test_properties_that_are_not_used_may_be_in_the_record(raw: Path) -> None:
     assert sources.check(raw) == ()
 
 
-@pytest.mark.parametrize("created", ["last Monday", "", 20261123, None])
+@pytest.mark.parametrize("created", ["last Monday", "", 20261123, "20261123", "2026", None])
 def test_a_record_without_a_day_that_can_be_read_is_refused(raw: Path, created: object) -> None:
     change_package(raw, lambda package: package.update(created=created))
 

@@ -1,6 +1,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -439,3 +440,10 @@ def test_picture_is_drawn_the_same_every_time() -> None:
         charts.picture(charts.before_after(synthetic.MADE_UP["level"]), name="c").svg for _ in range(2)
     )
     assert one == other
+
+
+def test_charts_made_in_threads_leave_altairs_checks_on() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: charts.changes(synthetic.MADE_UP["all good"]), range(40)))
+    with pytest.raises(alt.utils.schemapi.SchemaValidationError):
+        alt.Chart().mark_bar(stroke=alt.Undefined, nonsense=1)

@@ -474,3 +474,18 @@ def test_kernel_sees_the_rows_of_its_own_force_and_neither_the_project_nor_anoth
         assert not [told for told in seen["told"] if str(project.root) in told]
         others = [name for name in seen["files"] if not name.startswith("data/processed/")]
         assert others == ["data/raw/forces.csv", f"notebooks/{plan.FORCE_NOTEBOOK}"]
+
+
+def test_stored_tables_that_were_altered_are_made_again(project: paths.Project) -> None:
+    small(project, "1")
+    asked = batch.Asked(("dorset",))
+    batch.run(project, shelf.at(project.reports), asked)
+    table = project.processed / "audits.parquet"
+    before = table.read_bytes()
+    table.write_bytes(before[:-1] + b"x")
+
+    (result,) = batch.run(project, shelf.at(project.reports), asked)
+
+    assert table.read_bytes() == before
+    # its rows are what they were
+    assert not result.is_new

@@ -83,11 +83,12 @@ def test_every_report_appears_once_though_one_of_two_workers_is_killed_in_the_mi
         SHOWN,
     )
     told: list[batch.Result] = []
+    at_work: list[bool] = []
     with started(tmp_path, 2) as (address, workers):
 
         def kill_one() -> None:
             # both are in the middle of a notebook when the first goes
-            eventually(lambda: len(list(begun.iterdir())) == len(workers))
+            at_work.append(eventually(lambda: len(list(begun.iterdir())) == len(workers)))
             workers[0].send_signal(signal.SIGKILL)
             gate.touch()
 
@@ -101,6 +102,7 @@ def test_every_report_appears_once_though_one_of_two_workers_is_killed_in_the_mi
             tell=told.append,
         )
         killing.join()
+        assert at_work == [True]
         assert workers[0].wait() == -signal.SIGKILL
 
     assert [result.name for result in results] == list(FORCES)

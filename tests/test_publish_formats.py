@@ -104,8 +104,9 @@ def test_a_workbook_written_again_is_the_same_to_the_byte(tmp_path: Path) -> Non
     for name in ("one.xlsx", "other.xlsx"):
         formats.write_xlsx(EXAMPLES["warwickshire"], tmp_path / name, licence=LICENCE, as_of=AS_OF)
         books.append((tmp_path / name).read_bytes())
-        # a workbook tells of its making to the second
-        time.sleep(1.1)
+        if len(books) == 1:
+            # a workbook tells of its making to the second
+            time.sleep(1.1)
     assert books[0] == books[1]
     assert b"2026-10-01T00:00:00Z" in written(EXAMPLES["warwickshire"], tmp_path).parts["docProps/core.xml"]
 

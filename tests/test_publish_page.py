@@ -412,6 +412,13 @@ def test_cell_that_wrote_to_its_error_stream_never_becomes_a_page() -> None:
         page.render(notebook(v4.new_code_cell("x", outputs=[warned])), TEXT)
 
 
+def test_an_image_without_a_description_never_becomes_a_page() -> None:
+    shown = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
+    with pytest.raises(PageError, match="an image has no description: give it an alt text"):
+        page.render(notebook(cell(f'<img src="{shown}">')), TEXT)
+    assert 'alt="A dot"' in page.render(notebook(cell(f'<img src="{shown}" alt="A dot">')), TEXT)
+
+
 @pytest.mark.parametrize("tag", ["notebook-only", "single-only"])
 def test_noise_in_a_cell_that_is_left_out_is_refused_all_the_same(tag: str) -> None:
     # a warning tells that something is amiss, wherever it was raised

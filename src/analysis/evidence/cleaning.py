@@ -204,7 +204,7 @@ def _stored_form(evidence: Evidence, *, is_excerpt: bool) -> dict[str, bytes]:
         "inputs": dict(evidence.inputs),
         "rows_read": dict(evidence.rows_read),
         "is_excerpt": is_excerpt,
-        # a table that is the same to the byte was checked when it was written
+        # one that is the same to the byte was checked when it, or what it was cut from, was written
         "tables": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
     files[MANIFEST] = (json.dumps(manifest, indent=2) + "\n").encode()

@@ -176,9 +176,9 @@ class DataPackage(_Part):
     @field_validator("created", mode="before")
     @classmethod
     def _is_text(cls, value: object) -> object:
-        # a number would be read as seconds since 1970
-        if not isinstance(value, str):
-            raise ValueError("must be a date and time, as text")
+        # a number, as text too, would be read as seconds since 1970
+        if not isinstance(value, str) or not re.match(r"\d{4}-\d{2}-\d{2}([Tt ]|$)", value):
+            raise ValueError("must be a date and time, such as 2026-11-23T00:00:00Z")
         return value
 
     @model_validator(mode="after")

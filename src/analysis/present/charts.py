@@ -4,7 +4,10 @@ Charts hold only the figures they show, so a shared file cannot leak more. Order
 grades worst to best, the earlier audit above the later. Meaning is never carried by colour alone.
 """
 
-from typing import Any
+import threading
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import altair as alt
 import polars as pl
@@ -17,9 +20,23 @@ from analysis.present import wording
 from analysis.present.pictures import Picture
 from analysis.vocabulary import Grade
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
 # Altair checks every part of a chart as it is made, which takes most of the time that a chart takes.
 # What is drawn here is fixed, and the tests check charts of every shape against the whole schema.
-_unchecked = schemapi.debug_mode(False)
+# The switch is one for the whole process: two threads that turned it would leave it off for everybody.
+_switch = threading.Lock()
+
+
+def _unchecked(make: Callable[_P, _R]) -> Callable[_P, _R]:
+    @wraps(make)
+    def made(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        with _switch, schemapi.debug_mode(False):
+            return make(*args, **kwargs)
+
+    return made
+
 
 # The Analysis Function's categorical colours in their order, so that neighbours differ in
 # lightness by 3 to 1; the second is too light for white text.

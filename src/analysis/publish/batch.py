@@ -87,8 +87,8 @@ def prepare(project: paths.Project, /) -> Evidence:
 
 def _written(evidence: Evidence, project: paths.Project) -> Evidence:
     """The tables as they are in `data/processed` after this: the given ones, unless the raw files changed since."""
-    if not cleaning.is_stale(project):
-        return cleaning.current(project) or evidence
+    if (stored := cleaning.current(project)) is not None:
+        return stored
     if evidence.inputs != cleaning.fingerprints(project.raw):
         evidence = _cleaned(project)
     cleaning.write(evidence, project=project)
@@ -211,7 +211,7 @@ def run(
 
 def _is_outdated(evidence: Evidence, project: paths.Project, place: Shelf) -> bool:
     """Whether the cleaned tables or the index would be written, though no report would."""
-    if cleaning.is_stale(project):
+    if cleaning.current(project) is None:
         return True
     text = site.index(evidence, project, place, footer=footer(project))
     return place.read(site.INDEX) != text.encode()

@@ -25,7 +25,7 @@ _CODE = record.code_hash()
 def make(job: Job, /) -> Made:
     """Make a report. Whatever goes wrong is told in what is returned: nothing is raised."""
     started, clock = record.now(), time.monotonic()
-    limit = _time_left(job)
+    limit, overdue = _time_left(job)
     if limit is not None and limit <= 0:
         return failed(job, f"it was not begun: {_OVERDUE}", started=started)
     if job.code != _CODE:
@@ -48,9 +48,9 @@ def make(job: Job, /) -> Made:
                 examined = _examined(job, project)
                 headline = _description(job, examined)
                 about = "" if examined is None else wording.compared(examined)
-                _build(job, examined, project, made, limit, run)
+                _build(job, examined, project, made, run, limit, overdue)
         except (runner.RunError, page.PageError) as error:
-            problem = plain(str(error)) if not _is_overdue(job) else f"it was stopped: {_OVERDUE}"
+            problem = plain(str(error))
         except Exception as error:  # whatever it is, it must not stop the other reports
             problem = plain(f"{type(error).__name__}: {error}")
         kept = [made / NOTEBOOK] if problem is not None else sorted(made.iterdir())
@@ -74,15 +74,12 @@ def make(job: Job, /) -> Made:
     )
 
 
-def _is_overdue(job: Job) -> bool:
-    # as exact as `_time_left`
-    return job.until is not None and time.time() > job.until - 0.1
-
-
-def _time_left(job: Job) -> float | None:
-    limits = [job.limit, None if job.until is None else job.until - time.time()]
-    # a message tells it, and need not tell it to the microsecond
-    return min((round(limit, 1) for limit in limits if limit is not None), default=None)
+def _time_left(job: Job) -> tuple[float | None, str | None]:
+    """The seconds that a job may take, and what to say if they are over because the run's are; null for none."""
+    left = None if job.until is None else job.until - time.time()
+    if left is not None and (job.limit is None or left < job.limit):
+        return left, f"it was stopped: {_OVERDUE}"
+    return job.limit, None
 
 
 def _lay_out(job: Job, project: paths.Project) -> None:
@@ -111,8 +108,9 @@ def _build(
     examined: Comparison | SingleAudit | NoAudit | None,
     project: paths.Project,
     made: Path,
-    limit: float | None,
     run: runner.Run,
+    limit: float | None,
+    overdue: str | None,
 ) -> None:
     executed = runner.execute(
         project.root / job.notebook,
@@ -120,6 +118,7 @@ def _build(
         parameters=job.parameters,
         project=project,
         limit=limit,
+        overdue=overdue,
         run=run,
     )
     clock = time.monotonic()

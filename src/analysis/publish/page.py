@@ -94,7 +94,7 @@ def _exporter() -> Any:
     from nbconvert.filters import Highlight2HTML
 
     class Exporter(HTMLExporter):
-        # nbconvert's own reads and writes the page once more, for what only its own templates hold
+        # nbconvert's own reads and writes the page once more, and words images that have no description
         from_notebook_node = TemplateExporter.from_notebook_node
 
     made: Any = Exporter
@@ -102,7 +102,7 @@ def _exporter() -> Any:
         template_name="casegrade",
         extra_template_basedirs=[str(_TEMPLATES)],
         exclude_anchor_links=True,
-        # they copy and check the notebook one after the other; what is shown was chosen before
+        # those that would copy and check the notebook; what is shown was chosen before
         default_preprocessors=[],
     )
     # the templates below ours name it; no page shows code
@@ -114,6 +114,8 @@ def _exporter() -> Any:
 def _finished(document: str) -> str:
     """Headings with ids and a contents list, tables that scroll and take focus, styles in one place only."""
     root = lxml_html.document_fromstring(document)
+    if root.xpath("//main//img[not(@alt)]"):
+        raise PageError("an image has no description: give it an alt text")
     for inner in root.xpath("//body//style"):
         _remove(inner)
     for table in root.xpath("//main//table"):

@@ -100,6 +100,7 @@ def execute(
     parameters: Mapping[str, Any],
     project: paths.Project,
     limit: float | None = None,
+    overdue: str | None = None,
     run: Run | None = None,
 ) -> NotebookNode:
     """Run a notebook from top to bottom in a kernel of its own, and write it as run.
@@ -113,6 +114,7 @@ def execute(
         parameters: values for its parameters, already checked.
         project: the project whose data the notebook reads.
         limit: seconds that it may take in all; then its kernel is killed, with all that it started.
+        overdue: what to say then; by default that it took longer than `limit`.
         run: is told how it went.
 
     Raises:
@@ -121,9 +123,8 @@ def execute(
     run = run if run is not None else Run()
     watch = _Watch(limit)
     problem: str | None = None
-    executed: NotebookNode | None = None
     try:
-        executed = _attempt(notebook, output, parameters, project, watch, run)
+        _attempt(notebook, parameters, project, watch, run)
     except PapermillExecutionError as error:
         problem = f"cell {error.cell_index + 1} of {notebook.name} ended in {error.ename}: {error.evalue}"
     except Exception as error:  # a kernel fails in as many ways as there are libraries below
@@ -131,9 +132,8 @@ def execute(
     finally:
         watch.stop()
     if watch.is_over:
-        problem = f"{notebook.name} was stopped: it took longer than {limit:g} seconds"
-    if executed is None:
-        executed = _left_behind(output, run)
+        problem = overdue or f"{notebook.name} was stopped: it took longer than {limit:g} seconds"
+    executed = run.notebook
     if executed is None:
         raise RunError(problem or f"{notebook.name} left nothing behind.")
     _strip(executed)
@@ -145,22 +145,13 @@ def execute(
     return executed
 
 
-def _left_behind(output: Path, run: Run) -> NotebookNode | None:
-    """The notebook of a run that failed: with Papermill's words if a cell did, as far as it came if not."""
-    if output.is_file():
-        written: NotebookNode = nbformat.read(output, as_version=4)
-        return written
-    return run.notebook
-
-
 def _attempt(
     notebook: Path,
-    output: Path,
     parameters: Mapping[str, Any],
     project: paths.Project,
     watch: _Watch,
     run: Run,
-) -> NotebookNode:
+) -> None:
     # papermill tells of every cell and of every failure; a batch has its own way of telling
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     env = {**os.environ, paths.VARIABLE: str(project.root), pictures.VARIABLE: pictures.LATER}
@@ -177,9 +168,10 @@ def _attempt(
             run.notebook = executed
 
         try:
-            executed: NotebookNode = papermill.execute_notebook(
+            papermill.execute_notebook(
                 str(notebook),
-                str(output),
+                # written by whoever asked for it, once, when it is as it is to be
+                None,
                 parameters=dict(parameters),
                 engine_name=ENGINE,
                 kernel_name="python3",
@@ -188,8 +180,6 @@ def _attempt(
                 shutdown_kernel="immediate",
                 on_kernel=ready,
                 on_end=end,
-                # it is written once, when it is as it is to be
-                request_save_on_cell_execute=False,
                 progress_bar=False,
                 log_output=False,
                 record_timing=False,
@@ -200,7 +190,7 @@ def _attempt(
             if run.attempts == START_ATTEMPTS or watch.is_over:
                 raise
         else:
-            return executed
+            return
         finally:
             began_cells = run.seconds.get("start", 0.0)
             run.seconds["cells"] = max(0.0, time.monotonic() - began - began_cells)

@@ -1,11 +1,11 @@
-"""Processes forked from a warm server: one that has every heavy library imported and does nothing else.
+"""Processes forked from a warm server: one that has every heavy library imported and waits.
 
 Importing the libraries takes seconds, a fork of a process that has them takes milliseconds. The
 server is the fork server of `multiprocessing`, started once per user, code and environment, and
 shared by every process that asks: several batches, their workers, Papermill, JupyterLab. It ends
 when nobody has used it for a while.
 
-Only imports happen in the server. A query there would start Polars' threads, which a fork loses.
+Only imports and one empty chart happen in the server. A query there would start Polars' threads, which a fork loses.
 """
 
 import atexit
@@ -305,12 +305,12 @@ def _only_one(path: Path) -> Iterator[None]:
 
 
 def _started(folder: Path, asked: Mapping[str, str]) -> int:
+    _sweep(folder)
     for name in ("socket", "alive"):
         (folder / name).unlink(missing_ok=True)
     os.mkfifo(folder / "alive", 0o600)
     (folder / "used").touch()
     reading = os.open(folder / "alive", os.O_RDONLY | os.O_NONBLOCK)
-    _sweep(folder)
     with socket.socket(socket.AF_UNIX) as listener, (folder / "log").open("ab") as log:
         listener.bind(str(folder / "socket"))
         listener.listen(128)
@@ -343,13 +343,21 @@ def _sweep(own: Path) -> None:
     """Remove the folders of servers that ended long ago: each version of the code has one."""
     for folder in own.parent.iterdir():
         with contextlib.suppress(OSError):
-            if folder == own or time.time() - (folder / "used").stat().st_mtime < _KEPT:
-                continue
-            held = _existing(folder)
-            if held is None:
-                shutil.rmtree(folder, ignore_errors=True)
-            else:
-                os.close(held)
+            used = folder / "used"
+            last = (used if used.exists() else folder).stat().st_mtime
+            if folder != own and time.time() - last > _KEPT:
+                _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    with (folder / "lock").open("w") as file:
+        # whoever holds it is about to start a server there
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held = _existing(folder)
+        if held is None:
+            shutil.rmtree(folder)
+        else:
+            os.close(held)
 
 
 _servers: set[int] = set()
@@ -378,7 +386,9 @@ def _key(settings: tuple[tuple[str, str], ...]) -> str:
     packages = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
     stamps = [(str(path), path.stat().st_mtime_ns) for path in sorted(source.rglob("*.py"))]
     stamps += [(name, Path(name).stat().st_mtime_ns) for name in sorted(packages)]
-    said = json.dumps([sys.executable, sys.version, stamps, settings])
+    # one that was started with less cannot give more
+    ceilings = [os.getpriority(os.PRIO_PROCESS, 0), *(resource.getrlimit(kind)[1] for kind in _LIMITED)]
+    said = json.dumps([sys.executable, sys.version, stamps, settings, ceilings])
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
@@ -421,10 +431,18 @@ class _Standing:
             os.setpriority(os.PRIO_PROCESS, 0, self.niceness)
         with contextlib.suppress(OSError):
             os.sched_setaffinity(0, self.cores)
-        for kind, limit in self.limits.items():
-            if resource.getrlimit(kind) != limit:
-                with contextlib.suppress(OSError, ValueError):
-                    resource.setrlimit(kind, limit)
+        for kind, (soft, hard) in self.limits.items():
+            own = resource.getrlimit(kind)[1]
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(kind, (_lower(soft, own), _lower(hard, own)))
+
+
+def _lower(one: int, other: int) -> int:
+    limited = [limit for limit in (one, other) if limit != resource.RLIM_INFINITY]
+    return min(limited, default=resource.RLIM_INFINITY)
+
+
+_asking = threading.Lock()
 
 
 def _umask() -> int:
@@ -434,8 +452,9 @@ def _umask() -> int:
         for line in status.splitlines():
             if line.startswith("Umask:"):
                 return int(line.split()[1], 8)
-    umask = os.umask(0o077)
-    os.umask(umask)
+    with _asking:
+        umask = os.umask(0o077)
+        os.umask(umask)
     return umask
 
 
