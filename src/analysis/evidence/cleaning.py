@@ -36,6 +36,9 @@ INPUTS = (
     declared.FILE,
 )
 
+# what comes of a folder that is not there, not whole, or not ours
+_ODD = (OSError, LookupError, TypeError, ValueError, AttributeError)
+
 _Reader = Callable[
     [Path, tuple[Correction, ...]],
     tuple[pl.DataFrame, dy.DataFrame[Reject], dy.DataFrame[AppliedCorrection]],
@@ -265,26 +268,36 @@ def content_hash(evidence: Evidence, /) -> str:
 
 
 def current(project: paths.Project, /) -> Evidence | None:
-    """The tables in `data/processed`, if they were made from the present raw files by the present rules."""
+    """The tables in `data/processed`, if they are as `is_stale` wants them and can be read."""
     try:
-        manifest = json.loads((project.processed / MANIFEST).read_text(encoding="utf-8"))
-        if not _is_current(manifest, project):
-            return None
+        manifest, files = _stored(project)
         rows_read = {str(file): int(n) for file, n in manifest["rows_read"].items()}
-        tables = {name: _stored_table(name, manifest, project) for name in SCHEMAS}
-    except (OSError, LookupError, TypeError, ValueError, AttributeError, pl.exceptions.PolarsError):
+        tables = {name: pl.read_parquet(files[f"{name}.parquet"]) for name in SCHEMAS}
+    except (*_ODD, pl.exceptions.PolarsError):
         # anything odd in a folder that can be rebuilt is answered by rebuilding
         return None
     return Evidence(**tables, rows_read=rows_read, inputs=manifest["inputs"])  # type: ignore[arg-type]
 
 
 def is_stale(project: paths.Project, /) -> bool:
-    """Whether `data/processed` was made from other raw files or by other rules than the present ones, or not at all."""
+    """Whether `data/processed` is not what the present rules made of the present raw files, or was altered since."""
     try:
-        manifest = json.loads((project.processed / MANIFEST).read_text(encoding="utf-8"))
-        return not _is_current(manifest, project)
-    except (OSError, LookupError, TypeError, ValueError):
+        _stored(project)
+    except _ODD:
         return True
+    return False
+
+
+def _stored(project: paths.Project) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The manifest and the files of the tables, byte by byte as they were written."""
+    manifest: dict[str, Any] = json.loads((project.processed / MANIFEST).read_text(encoding="utf-8"))
+    if not _is_current(manifest, project):
+        raise ValueError("the tables were made from other files or by other rules")
+    files = {f"{name}.parquet": (project.processed / f"{name}.parquet").read_bytes() for name in SCHEMAS}
+    for file, content in files.items():
+        if hashlib.sha256(content).hexdigest() != manifest["tables"][file]:
+            raise ValueError(f"{file} is not as it was written")
+    return manifest, files
 
 
 def _is_current(manifest: dict[str, Any], project: paths.Project) -> bool:
@@ -314,14 +327,6 @@ def load(project: paths.Project, /) -> Evidence:
             stacklevel=2,
         )
     return evidence
-
-
-def _stored_table(name: str, manifest: dict[str, Any], project: paths.Project) -> pl.DataFrame:
-    file = f"{name}.parquet"
-    content = (project.processed / file).read_bytes()
-    if hashlib.sha256(content).hexdigest() != manifest["tables"][file]:
-        raise ValueError(f"{file} is not as it was written")
-    return pl.read_parquet(content)
 
 
 def fingerprints(raw: Path, /) -> dict[str, str]:

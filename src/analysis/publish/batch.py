@@ -211,7 +211,7 @@ def run(
 
 def _is_outdated(evidence: Evidence, project: paths.Project, place: Shelf) -> bool:
     """Whether the cleaned tables or the index would be written, though no report would."""
-    if cleaning.current(project) is None:
+    if cleaning.is_stale(project):
         return True
     text = site.index(evidence, project, place, footer=footer(project))
     return place.read(site.INDEX) != text.encode()

@@ -298,9 +298,9 @@ def _existing(folder: Path) -> int | None:
 
 
 @contextlib.contextmanager
-def _only_one(path: Path) -> Iterator[None]:
+def _only_one(path: Path, *, is_patient: bool = True) -> Iterator[None]:
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX if is_patient else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 
@@ -350,9 +350,8 @@ def _sweep(own: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    with (folder / "lock").open("w") as file:
-        # whoever holds it is about to start a server there
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    # whoever holds the lock is about to start a server there
+    with _only_one(folder / "lock", is_patient=False):
         held = _existing(folder)
         if held is None:
             shutil.rmtree(folder)
