@@ -155,7 +155,7 @@ def as_if_it_had_failed(name: str) -> Change:
         known = shelf.recorded(place, name)
         assert known is not None
         failed = known.model_copy(update={"outcome": Outcome.FAILED, "outputs": {}})
-        place.place_failed(name, {record.FILE: record.text(failed).encode()})
+        place.place_beside(name, shelf.FAILED_FOLDER, {record.FILE: record.text(failed).encode()})
 
     return fail
 

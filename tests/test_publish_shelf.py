@@ -161,7 +161,7 @@ def test_report_that_was_placed_is_read_as_it_was_given(url: str) -> None:
 def test_later_report_takes_the_place_of_the_earlier_one_and_of_its_failed_run(url: str) -> None:
     place = shelf.at(url)
     place.place("dorset", report() | {"old.csv": b"1"})
-    place.place_failed("dorset", failed())
+    place.place_beside("dorset", shelf.FAILED_FOLDER, failed())
     assert shelf.failure(place, "dorset") is not None
     assert shelf.recorded(place, "dorset") is not None
 
@@ -179,7 +179,7 @@ def test_failed_run_is_kept_beside_the_report_and_leaves_it_as_it_was(url: str) 
     place, files = shelf.at(url), report()
     place.place("dorset", files)
     for _ in range(2):
-        place.place_failed("dorset", failed())
+        place.place_beside("dorset", shelf.FAILED_FOLDER, failed())
     assert read(place, "dorset", files) == files
     assert read(place, "dorset/failed", failed()) == failed()
     assert names_at(place, "dorset") == {*files, "failed"}
@@ -188,7 +188,7 @@ def test_failed_run_is_kept_beside_the_report_and_leaves_it_as_it_was(url: str) 
 @everywhere
 def test_failed_run_is_kept_where_there_is_no_report(url: str) -> None:
     place = shelf.at(url)
-    place.place_failed("dorset", failed())
+    place.place_beside("dorset", shelf.FAILED_FOLDER, failed())
     assert shelf.recorded(place, "dorset") is None
     found = shelf.failure(place, "dorset")
     assert found is not None
@@ -410,7 +410,7 @@ def test_of_many_that_want_the_lock_one_has_it_at_a_time(url: str) -> None:
 def test_what_a_killed_run_left_is_cleared_when_the_next_one_begins(tmp_path: Path) -> None:
     place = FolderShelf(tmp_path / "reports")
     place.place("dorset", report())
-    place.place_failed("suffolk", failed())
+    place.place_beside("suffolk", shelf.FAILED_FOLDER, failed())
     before = set(place.folder.rglob("*"))
     (place.folder / ".kent.new-abc").mkdir()
     (place.folder / ".kent.new-abc" / "report.html").write_text("half", encoding="utf-8")
@@ -580,7 +580,7 @@ def test_record_is_written_last(url: str, monkeypatch: pytest.MonkeyPatch) -> No
     place = shelf.at(url)
     written = killed_at(place, 0, monkeypatch)
     place.place("dorset", report())
-    place.place_failed("dorset", failed())
+    place.place_beside("dorset", shelf.FAILED_FOLDER, failed())
     assert written == ["report.html", "figures.csv", record.FILE, "report.ipynb", record.FILE]
 
 

@@ -75,11 +75,13 @@ def _plainly(complain: Callable[[str], None] = _complain) -> Iterator[None]:
     from analysis.compare.graded import SelectionError
     from analysis.evidence.faults import EvidenceError
     from analysis.publish.cluster import ClusterError
+    from analysis.publish.gate import GateError
     from analysis.publish.parameters import ParameterError
+    from analysis.publish.record import SignOffError
     from analysis.publish.shelf import LockedError, ShelfError
     from analysis.publish.verify import UnknownFileError
 
-    to_mend = (EvidenceError, vocabulary.ForcesError)
+    to_mend = (EvidenceError, GateError, vocabulary.ForcesError)
     impossible = (
         ParameterError,
         SelectionError,
@@ -87,6 +89,7 @@ def _plainly(complain: Callable[[str], None] = _complain) -> Iterator[None]:
         paths.ProjectNotFoundError,
         ClusterError,
         ShelfError,
+        SignOffError,
         UnknownFileError,
     )
     try:
@@ -209,6 +212,12 @@ def report(
         str | None,
         typer.Option(help="Where the reports go: a folder, or a URL that fsspec knows (s3://...)."),
     ] = None,
+    auto_publish: Annotated[
+        bool,
+        typer.Option(
+            "--auto-publish", help="Publish what passes the checks, without anybody reading it first."
+        ),
+    ] = False,
     log_format: Annotated[
         LogFormat, typer.Option(help="Tell of the run in words, or as one JSON object per line.")
     ] = LogFormat.TEXT,
@@ -241,7 +250,9 @@ def report(
             raise ParameterError("A baseline or follow_up belongs to one force: name that force alone.")
         values = batch.check_notebook(project, given) if given else {}
         with _telling(log_format, len(slugs) + all_) as teller:
-            asked = batch.Asked(tuple(slugs), values, with_quality=all_, rebuild=force_rebuild)
+            asked = batch.Asked(
+                tuple(slugs), values, with_quality=all_, rebuild=force_rebuild, publish=auto_publish
+            )
             if dry_run:
                 teller.plan(batch.dry_run(project, place, asked))
                 return
@@ -434,6 +445,61 @@ def _print_timings(records: "Sequence[RunRecord | None]") -> None:
             steps = [found.seconds.get(step, "") for step in _STEPS]
             times = [found.started.isoformat(), found.finished.isoformat(), f"{taken:.3f}"]
             rows.writerow([found.force, found.outcome, *times, *steps, found.kernel])
+
+
+@app.command()
+def publish(
+    reports: Annotated[list[str], typer.Argument(help="Forces whose drafts were read; or data-quality.")],
+    reviewer: Annotated[str, typer.Option(help="Who read them, as the record is to name them.")],
+    output: Annotated[
+        str | None, typer.Option(help="Where the reports are, if not in the project's reports/.")
+    ] = None,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for another run that is writing.")] = 60,
+) -> None:
+    """Publish drafts that a person has read: same figures, no mark of a draft, the reviewer in the record."""
+    from analysis.publish import batch, shelf
+
+    with _plainly():
+        project = paths.project()
+        place = shelf.at(output or project.reports)
+        names = _named_reports(reports, project)
+        results = batch.sign(project, place, names, reviewer=reviewer, wait=wait, say=_complain)
+        for result in results:
+            if result.outcome == "failed":
+                _complain(f"{result.name}: {result.headline}")
+            else:
+                _out.print(
+                    f"{result.name}: published. {place.shown(f'{result.name}/report.html')}", markup=False
+                )
+    if any(result.outcome == "failed" for result in results):
+        raise typer.Exit(DATA_TO_MEND)
+
+
+@app.command()
+def withdraw(
+    report: Annotated[str, typer.Argument(help="Force whose report is to go; or data-quality.")],
+    reason: Annotated[str, typer.Option(help="Why, in a sentence for its readers.")],
+    output: Annotated[
+        str | None, typer.Option(help="Where the reports are, if not in the project's reports/.")
+    ] = None,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for another run that is writing.")] = 60,
+) -> None:
+    """Take a report away; a page that says so, when and why stays in its place."""
+    from analysis.publish import batch, shelf
+
+    with _plainly():
+        project = paths.project()
+        place = shelf.at(output or project.reports)
+        (name,) = _named_reports([report], project)
+        batch.withdraw(project, place, name, reason=reason, wait=wait, say=_complain)
+        _out.print(f"{name}: withdrawn. {place.shown(f'{name}/report.html')}", markup=False)
+
+
+def _named_reports(reports: list[str], project: paths.Project) -> list[str]:
+    from analysis.publish import plan
+
+    named = vocabulary.forces(project.raw)
+    return list(dict.fromkeys(name if name == plan.QUALITY else named.named(name).slug for name in reports))
 
 
 @app.command()

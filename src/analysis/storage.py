@@ -106,17 +106,17 @@ def switch(new: Path, old: Path, /) -> None:
         new.rename(old)
         return
     if _exchange(new, old):
-        _remove(new)
+        remove(new)
         return
     retired = old.with_name(f".{old.name}{_RETIRED}")
-    _remove(retired)
+    remove(retired)
     old.rename(retired)
     try:
         new.rename(old)
     except BaseException:
         retired.rename(old)
         raise
-    _remove(retired)
+    remove(retired)
 
 
 @contextmanager
@@ -151,14 +151,15 @@ def recover(parent: Path, /) -> None:
         if left.name.endswith(_RETIRED):
             old = parent / left.name[1:].removesuffix(_RETIRED)
             if old.exists():
-                _remove(left)
+                remove(left)
             else:
                 left.rename(old)
         elif _STAGED in left.name:
-            _remove(left)
+            remove(left)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path, /) -> None:
+    """Remove a file, a link or a folder with all that is in it; nothing if it is not there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

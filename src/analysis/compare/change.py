@@ -25,6 +25,8 @@ from analysis.vocabulary import Grade, Role
 
 FEWEST_CASES = 20
 POWER = 0.8
+# what the probability of superiority is if neither audit has the better grades
+NEUTRAL = 0.5
 EARLIER, LATER = "the earlier audit", "the later audit"
 
 

@@ -18,6 +18,7 @@ from analysis.compare.graded import GradedAudit
 from analysis.compare.shares import CHANGE, measure_of
 from analysis.present import wording
 from analysis.present.pictures import Picture
+from analysis.present.tables import Table
 from analysis.vocabulary import Grade
 
 _P = ParamSpec("_P")
@@ -284,8 +285,10 @@ def _broken(text: str, width: int = 60) -> list[str]:
     return lines
 
 
-def picture(chart: alt.LayerChart, /, *, name: str) -> Picture:
-    """A chart ready to be shared. `name` becomes the id of the figure and must be unique on its page.
+def picture(chart: alt.LayerChart, /, *, name: str, table: Table | None = None) -> Picture:
+    """A chart ready to be shared, with the table of its figures, without which no page may show it.
+
+    `name` becomes the id of the figure and must be unique on its page.
 
     Raises:
         ValueError: if the chart has no title or no description, which are what a reader who
@@ -295,4 +298,5 @@ def picture(chart: alt.LayerChart, /, *, name: str) -> Picture:
         raise ValueError(f'the chart "{name}" needs a title and a description before it can be shared')
     # Not checked against the schema of Vega-Lite each time, which takes as long as building the chart:
     # the tests check charts of every shape.
-    return Picture(chart.to_dict(validate=False), name)
+    html, text = ("", "") if table is None else (table.as_raw_html(), repr(table))
+    return Picture(chart.to_dict(validate=False), name, html, text)

@@ -18,16 +18,26 @@ HANDED_OVER = "application/vnd.casegrade.picture+json"
 VARIABLE = "CASEGRADE_PICTURES"
 LATER = "later"
 
+_SAME_AS_TABLE = "The same figures as a table"
+
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart as it is shared: a drawing without scripts, its title as text, and its words.
+    """A chart as it is shared: a drawing without scripts, its title as text, its words and its table.
 
-    Shows itself in a notebook and a page as a figure; as plain text it is the description.
+    Shows itself in a notebook and a page as a figure; as plain text it is the description and the table.
+
+    Attributes:
+        specification: of the chart, in Vega-Lite.
+        name: id of the figure.
+        table: the same figures as HTML; empty if there is no table of them.
+        table_text: the same as text.
     """
 
     specification: Mapping[str, Any]
     name: str
+    table: str = ""
+    table_text: str = ""
 
     @property
     def title(self) -> str:
@@ -56,7 +66,8 @@ class Picture:
         return _accessible(drawing, name=self.name, title=self.title, description=self.description)
 
     def __repr__(self) -> str:
-        return f"Chart: {self.title}. {self.subtitle}. {self.description}"
+        chart = f"Chart: {self.title}. {self.subtitle}. {self.description}"
+        return f"{chart}\n{self.table_text}" if self.table_text else chart
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         if os.environ.get(VARIABLE) == LATER:
@@ -66,11 +77,15 @@ class Picture:
     # no _repr_html_: IPython would call it, and draw, whatever the bundle holds
     @property
     def html(self) -> str:
-        """The figure: caption and drawing."""
+        """The figure: caption, drawing and table."""
         caption = Markup(
             '<figcaption><strong class="chart-title">{}</strong> <span>{}</span></figcaption>'
         ).format(self.title, self.subtitle)
-        return f'<figure class="chart" id="{escape(self.name)}">{caption}{self.svg}</figure>'
+        # open, so that it is there on paper and for whoever searches the page
+        table = (
+            f"<details open><summary>{_SAME_AS_TABLE}</summary>{self.table}</details>" if self.table else ""
+        )
+        return f'<figure class="chart" id="{escape(self.name)}">{caption}{self.svg}{table}</figure>'
 
 
 def drawn(bundle: Mapping[str, Any], /) -> dict[str, Any]:

@@ -89,37 +89,54 @@ def status(report: ForceReport, /) -> Section:
 
 
 def headline(report: ForceReport, /) -> Section:
-    """The headline box: what was graded, what moved, how sure, what it cannot say."""
+    """The headline box: what was graded, what moved, how sure, what it cannot say, where the source is."""
     said = (wording.headline(report.examined), *wording.summary(report.examined))
     first = Markup('<p class="headline">{}</p>').format(said[0])
     rest = Markup("").join(Markup("<p>{}</p>").format(one) for one in said[1:])
-    box = Markup('<div class="box">{}{}</div>').format(first, rest)
-    return Section("\n".join(said), box)
+    publishers = _publishers(report)
+    source = f"Source: {'; '.join(publishers)}." if publishers else ""
+    last = Markup('<p class="source" data-numbers="sources">{}</p>').format(source) if source else ""
+    box = Markup('<div class="box">{}{}{}</div>').format(first, rest, last)
+    return Section("\n".join([*said, source] if source else said), box)
+
+
+def _publishers(report: ForceReport) -> list[str]:
+    """Who published what is followed, each once, as ordered in the sources."""
+    rows = [row for audit in report.audits for row in _statements(report, audit) if row["is_upheld"]]
+    return list(dict.fromkeys(row["publisher"] for row in rows))
+
+
+def _statements(report: ForceReport, audit: GradedAudit) -> list[dict[str, Any]]:
+    return report.evidence.statements.filter(
+        (pl.col("inspection_id") == audit.inspection_id)
+        & (pl.col("area") == audit.area)
+        & (pl.col("graded_by") == audit.graded_by)
+    ).to_dicts()
 
 
 def grades_chart(report: ForceReport, /) -> Picture | Section:
-    """The case grades as bars, the earlier audit above the later."""
+    """The case grades as bars, the earlier audit above the later, and as a table of counts and shares."""
     if isinstance(report.examined, NoAudit):
         return paragraphs([wording.headline(report.examined)])
+    table = tables.before_after(report.examined)
     if report.examined.figures["value"].is_null().all():
-        return paragraphs(["No chart of grades: no share is known."])
-    return charts.picture(charts.before_after(report.examined), name="chart-grades")
-
-
-def grades_table(report: ForceReport, /) -> Table | Section:
-    """The case grades as counts and shares with their ranges."""
-    if isinstance(report.examined, NoAudit):
-        return paragraphs([wording.headline(report.examined)])
-    return tables.before_after(report.examined)
+        return _above("No chart of grades: no share is known.", table)
+    return charts.picture(charts.before_after(report.examined), name="chart-grades", table=table)
 
 
 def changes_chart(report: ForceReport, /) -> Picture | Section:
-    """The changes as dots with their ranges beside a line at no change."""
+    """The changes as dots with their ranges beside a line at no change, and as a table."""
     if not isinstance(report.examined, Comparison):
         return no_comparison(report)
+    table = tables.changes(report.examined)
     if not any(_is_known(report.examined, grade) for grade in (Grade.GOOD, Grade.INADEQUATE)):
-        return paragraphs([f"No chart of changes: {report.examined.verdict.reason}."])
-    return charts.picture(charts.changes(report.examined), name="chart-changes")
+        return _above(f"No chart of changes: {report.examined.verdict.reason}.", table)
+    return charts.picture(charts.changes(report.examined), name="chart-changes", table=table)
+
+
+def _above(sentence: str, table: Table) -> Section:
+    said = paragraphs([sentence])
+    return Section(f"{said.plain}\n{table!r}", said.html + Markup(table.as_raw_html()))
 
 
 def _is_known(pair: Comparison, grade: Grade) -> bool:
@@ -127,13 +144,6 @@ def _is_known(pair: Comparison, grade: Grade) -> bool:
         return wording.figure(pair, measure_of(grade), CHANGE)["value"] is not None
     except KeyError:
         return False
-
-
-def changes_table(report: ForceReport, /) -> Table | Section:
-    """The changes in percentage points with their ranges."""
-    if not isinstance(report.examined, Comparison):
-        return no_comparison(report)
-    return tables.changes(report.examined)
 
 
 def how_sure(report: ForceReport, /) -> Section:
@@ -155,7 +165,8 @@ def how_sure(report: ForceReport, /) -> Section:
 def no_comparison(report: ForceReport, /) -> Section:
     """Why there is no comparison, and what would make one possible."""
     if isinstance(report.examined, SingleAudit):
-        return paragraphs([wording.when_comparable(report.examined, report.known_inspections)])
+        said = wording.when_comparable(report.examined, report.known_inspections)
+        return Section(said, _quoted(Markup("<p>{}</p>").format(said)))
     return paragraphs([wording.headline(report.examined)])
 
 
@@ -188,7 +199,7 @@ def findings(report: ForceReport, /) -> Section:
             )
             html += Markup("<h3>{}</h3><ul>{}</ul>").format(heading, items)
     caution = wording.findings_and_counts(report.examined)
-    return Section("\n".join([*plain, caution]), html + Markup("<p>{}</p>").format(caution))
+    return Section("\n".join([*plain, caution]), _quoted(html) + Markup("<p>{}</p>").format(caution))
 
 
 _STATUS_HEADINGS = {
@@ -243,12 +254,7 @@ def sources(report: ForceReport, /) -> Section:
     html = Markup("")
     for audit in report.audits:
         settled = wording.resolution_sentence(audit)
-        rows = report.evidence.statements.filter(
-            (pl.col("inspection_id") == audit.inspection_id)
-            & (pl.col("area") == audit.area)
-            & (pl.col("graded_by") == audit.graded_by)
-        ).to_dicts()
-        told = [(row, _stated(row)) for row in rows]
+        told = [(row, _stated(row)) for row in _statements(report, audit)]
         name = wording.capitalised(wording.audit_name(audit))
         plain += [
             f"{name}: {settled}",
@@ -264,7 +270,12 @@ def sources(report: ForceReport, /) -> Section:
             for row, what in told
         )
         html += Markup("<h3>{}</h3><p>{}</p><ul>{}</ul>").format(name, settled, items)
-    return Section("\n".join(plain), html)
+    return Section("\n".join(plain), _quoted(html))
+
+
+def _quoted(html: Markup) -> Markup:
+    """What sources say, so marked: its numbers are held against the sources, not against the figures."""
+    return Markup('<div data-numbers="sources">{}</div>').format(html)
 
 
 def _stated(row: dict[str, Any]) -> str:
@@ -292,8 +303,8 @@ def method(report: ForceReport, /) -> Section:
         "All grades together are compared by the chance that a case of the later audit has the better grade "
         "(Brunner and Munzel), counting ties as half.",
         "Evidence is called clear only if that chance lies clearly off 50% while both shares point the same way, or "
-        "if both changes lie clearly off 0, and if an exact test agrees.",
-        "Percentages are rounded once, half up, so that differences of rounded shares may differ by 1.",
+        "if both changes lie clearly off zero, and if an exact test agrees.",
+        "Percentages are rounded once, half up, so that differences of rounded shares may differ by one point.",
     ]
     return bullets(sentences)
 

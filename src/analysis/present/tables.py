@@ -48,9 +48,12 @@ class Table(GT):
             # a header cell without a word is read out as nothing; the stub's column has a name too
             if not "".join(cell.itertext()).strip():
                 cell.text = self._stub_name
+        if self._is_quoted:
+            table.set("data-numbers", "sources")
         page = lxml_html.tostring(root, encoding="unicode")
         return f'<!doctype html><html lang="en-GB"><body>{page}</body></html>' if make_page else page
 
+    _is_quoted: bool = False
     _stub_name: str = ""
     _caption: str = ""
 
@@ -220,7 +223,10 @@ def _audits(audits: Sequence[GradedAudit], *, name: str, caption: str, first: st
         for audit in audits
     ]
     shown = [{key: row[key] for key in columns} for row in rows]
-    return from_rows(shown, name=name, caption=caption, columns=columns)
+    table = from_rows(shown, name=name, caption=caption, columns=columns)
+    # counts of audits that are not compared, as sources print them
+    table._is_quoted = True
+    return table
 
 
 def _known_grade(audit: GradedAudit, grade: Grade) -> str:

@@ -6,6 +6,7 @@ has a case grade; nothing is a sample, a score or an outcome.
 """
 
 from collections.abc import Sequence
+from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -127,6 +128,17 @@ def force_name(slug: str, /) -> str:
 def title(examined: Examined, /) -> str:
     """The heading of a force's report."""
     return f"Child protection case grades: {force_name(examined.force)}"
+
+
+def day(date: date, /) -> str:
+    """A date in words: "3 May 2026"."""
+    return f"{date.day} {_MONTHS[date.month - 1]} {date.year}"
+
+
+def version(*, signed: date | None, as_of: date, data_version: str) -> str:
+    """The status of a page: draft or published, and the data behind it. `signed` is null for a draft."""
+    state = "Draft, not signed off" if signed is None else f"Published {day(signed)}"
+    return f"{state}. Data as of {day(as_of)}, version {data_version}."
 
 
 def compared(examined: Examined, /) -> str:

@@ -1,11 +1,12 @@
 """Reports for one force or all: planned, made side by side, each put in its place whole; a failure stops no other."""
 
 import contextlib
+import json
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,13 @@ from analysis.evidence.cleaning import Evidence, Excerpts
 from analysis.evidence.faults import EvidenceError
 from analysis.present import wording
 from analysis.publish import cluster, parameters, plan, pool, record, shelf, site, warm
+from analysis.publish.gate import Subject
 from analysis.publish.job import Job, Made, Words, failed
 from analysis.publish.plan import Step
-from analysis.publish.record import Earlier, Outcome, RunRecord
+from analysis.publish.record import Earlier, Outcome, RunRecord, SignOff, SignOffError, State, Withdrawal
 from analysis.publish.shelf import Shelf, ShelfError
 
+QUALITY_TITLE = "Data quality: what was read, corrected, refused and in conflict"
 # What a worker may still need when its time is up: to kill a kernel and to send back what there is.
 GRACE = 20.0
 # Seconds until a run sees that it is to stop.
@@ -46,12 +49,16 @@ class Asked:
         values: checked parameters for the notebook, apart from `force`.
         with_quality: whether to make the page on data quality too.
         rebuild: make every report again, whatever is there.
+        formats: what each is to have besides the usual: `job.PDF`, `job.INTERACTIVE`.
+        publish: whether reports are published without anybody having read them; else they are drafts.
     """
 
     forces: tuple[str, ...]
     values: Mapping[str, Any] = field(default_factory=dict)
     with_quality: bool = False
     rebuild: bool = False
+    formats: frozenset[str] = frozenset()
+    publish: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,8 @@ def planned(evidence: Evidence, project: paths.Project, place: Shelf, asked: Ask
             shared=shared,
             with_quality=asked.with_quality,
             rebuild=asked.rebuild,
+            formats=asked.formats,
+            publish=asked.publish,
         )
     except SelectionError as error:
         raise parameters.ParameterError(str(error)) from error
@@ -183,7 +192,9 @@ def run(
             workers.start()
         evidence = _cleaned(project)
         steps = planned(evidence, project, place, asked)
-        if not any(step.is_due for step in steps) and not _is_outdated(evidence, project, place):
+        if not any(step.is_due or step.is_gone for step in steps) and not _is_outdated(
+            evidence, project, place
+        ):
             place.tidy()
             cleaning.tidy(project)
             for result in (found := [_kept(step, project) for step in steps]):
@@ -206,15 +217,17 @@ def run(
         width = jobs
         if cluster_address is not None and any(step.is_due for step in steps):
             executor, width = stack.enter_context(cluster.connected(cluster_address))
-        return publish(steps, evidence, project, place, executor, width=width, limits=limits, tell=tell)
+        return publish(
+            steps, evidence, project, place, executor, asked=asked, width=width, limits=limits, tell=tell
+        )
 
 
 def _is_outdated(evidence: Evidence, project: paths.Project, place: Shelf) -> bool:
     """Whether the cleaned tables or the index would be written, though no report would."""
     if cleaning.is_stale(project):
         return True
-    text = site.index(evidence, project, place, footer=footer(project))
-    return place.read(site.INDEX) != text.encode()
+    pages = site.pages(evidence, project, place, footer=footer(project))
+    return any(place.read(name) != text.encode() for name, text in pages.items())
 
 
 def publish(
@@ -225,6 +238,7 @@ def publish(
     executor: Executor,
     /,
     *,
+    asked: Asked,
     width: int = 1,
     limits: Limits = Limits(),
     tell: Callable[[Result], None] = lambda result: None,
@@ -240,6 +254,7 @@ def publish(
         project: where notebooks and raw files are.
         place: where the reports go.
         executor: whatever makes them; only `submit` and `shutdown` are used.
+        asked: what the steps were planned for.
         width: how many it makes at a time.
         limits: how long a report and the run may take.
         tell: called after each report, in order of completion.
@@ -255,14 +270,15 @@ def publish(
 
     due = {step.name: step for step in steps if step.is_due}
     for step in steps:
+        if step.is_gone:
+            _withdraw_gone(step.name, project, place)
         if not step.is_due:
             settle(_kept(step, project))
     if due:
-        jobs = _jobs(list(due.values()), evidence, project, limits)
+        jobs = _jobs(list(due.values()), evidence, project, asked, limits)
         for made in _all_made(jobs, executor, width, limits):
-            settle(_placed(due[made.name], made, project, place, evidence.inputs))
-    text = site.index(evidence, project, place, footer=footer(project))
-    shelf.write_if_changed(place, site.INDEX, text)
+            settle(_placed(due[made.name], made, project, place, asked, evidence.inputs))
+    _write_site(evidence, project, place)
     return [done[step.name] for step in steps]
 
 
@@ -275,19 +291,20 @@ def _kept(step: Step, project: paths.Project) -> Result:
     return Result(step.name, Outcome.NO_AUDITS, nothing, is_new=False)
 
 
-def _jobs(due: Sequence[Step], evidence: Evidence, project: paths.Project, limits: Limits) -> Iterator[Job]:
+def _jobs(
+    due: Sequence[Step], evidence: Evidence, project: paths.Project, asked: Asked, limits: Limits
+) -> Iterator[Job]:
     until = None if limits.run is None else time.time() + limits.run
     excerpts = Excerpts(evidence)
     named = vocabulary.forces(project.raw)
     notebooks = cache(lambda name: _content(project.notebooks / name))
-    as_of = sources.datapackage(project.raw).created.date()
-    of_a_force = Words(footer(project), licence(project), f"../{site.INDEX}", as_of)
-    of_the_data = Words(
-        of_a_force.footer,
-        of_a_force.licence,
-        of_a_force.index,
-        as_of,
-        title="Data quality: what was read, corrected, refused and in conflict",
+    package = sources.datapackage(project.raw)
+    of_a_force = Words(
+        footer(project), licence(project), f"../{site.INDEX}", package.created.date(), package.version
+    )
+    of_the_data = replace(
+        of_a_force,
+        title=QUALITY_TITLE,
         description="How the published statements behind the reports were read and settled",
     )
     # what is about all forces takes longest, and would be waited for at the end
@@ -307,7 +324,19 @@ def _jobs(due: Sequence[Step], evidence: Evidence, project: paths.Project, limit
             code=step.depends_on[plan.CODE],
             limit=limits.report,
             until=until,
+            subject=_subject(step.force, named),
+            formats=asked.formats,
+            sign_off=SignOff(reviewer=None, signed=record.now(), draft={}) if asked.publish else None,
         )
+
+
+def _subject(force: str | None, named: vocabulary.Forces) -> Subject:
+    """What a page is held against: it says nothing of another force than its own."""
+    if force is None:
+        return Subject()
+    mine = named.named(force)
+    others = [name for other in named if other is not mine for name in (*other.names, other.ons_code)]
+    return Subject(own=(*mine.names, mine.ons_code), others=tuple(others))
 
 
 def _content(file: Path) -> bytes | None:
@@ -360,9 +389,9 @@ def _outcome(job: Job, future: Future[Made]) -> Made:
 
 
 def _placed(
-    step: Step, made: Made, project: paths.Project, place: Shelf, inputs: Mapping[str, str]
+    step: Step, made: Made, project: paths.Project, place: Shelf, asked: Asked, inputs: Mapping[str, str]
 ) -> Result:
-    """Put what was made in its place, with its record."""
+    """Put what was made in its place, with its record; a draft beside what is published, which stays."""
     is_failed = made.outcome is Outcome.FAILED
     outputs = {name: record.sha256(content) for name, content in made.files.items()}
     revision, is_dirty = record.revision(project.root)
@@ -373,6 +402,9 @@ def _placed(
         run_id=uuid.uuid4().hex,
         force=step.name,
         outcome=made.outcome,
+        state=State.PUBLISHED if made.sign_off is not None and not is_failed else State.DRAFT,
+        sign_off=None if is_failed else made.sign_off,
+        formats=tuple(sorted(asked.formats)),
         headline=made.headline,
         about=made.about,
         compared=made.compared,
@@ -395,7 +427,10 @@ def _placed(
     files = {**made.files, record.FILE: record.text(written).encode()}
     try:
         if is_failed:
-            place.place_failed(step.name, files)
+            place.place_beside(step.name, shelf.FAILED_FOLDER, files)
+        elif written.state is State.DRAFT and _is_final(shelf.recorded(place, step.name)):
+            place.place_beside(step.name, shelf.DRAFT_FOLDER, files)
+            place.clear_beside(step.name, shelf.FAILED_FOLDER)
         else:
             place.place(step.name, files)
     except ShelfError as error:
@@ -404,14 +439,172 @@ def _placed(
     return Result(step.name, made.outcome, made.headline, True, step.reasons, written)
 
 
+def _is_final(known: RunRecord | None) -> bool:
+    """Whether a report is one that no draft may take the place of."""
+    return known is not None and known.state is not State.DRAFT
+
+
 def _earlier(place: Shelf, name: str, outputs: Mapping[str, str]) -> tuple[Earlier, ...]:
-    known = shelf.recorded(place, name)
+    """The versions that a report's new one takes the place of, a draft that waited among them."""
+    versions = [shelf.drafted(place, name), shelf.recorded(place, name)]
+    last = [
+        Earlier(run_id=known.run_id, finished=known.finished, outputs=known.outputs)
+        for known in versions
+        if known is not None and known.outputs != outputs
+    ]
+    before = [earlier for known in versions if known is not None for earlier in known.earlier]
+    every = {json.dumps(earlier.outputs, sort_keys=True): earlier for earlier in reversed([*last, *before])}
+    return tuple(reversed(every.values()))[: record.REMEMBERED]
+
+
+def sign(
+    project: paths.Project,
+    place: Shelf,
+    names: Sequence[str],
+    /,
+    *,
+    reviewer: str,
+    wait: float = 0.0,
+    say: Callable[[str], None] = lambda message: None,
+) -> list[Result]:
+    """Publish drafts that somebody has read: the same notebook and figures, without the mark of a draft.
+
+    Args:
+        project: where raw files and notebooks are.
+        place: where the reports are.
+        names: of reports: slugs, or `data-quality`.
+        reviewer: who read them, as the record names them.
+        wait: seconds to wait for another run that is writing.
+        say: is told whom this one waits for.
+
+    Raises:
+        SignOffError: if there is no draft of one of them, or not one that still is as it would be made;
+            then none is published.
+        EvidenceError, LockedError: as `run`.
+    """
+    if not reviewer.strip():
+        raise SignOffError('Say who read the draft: --reviewer "Name, role".')
+    with place.locked(wait=wait, tell=say):
+        evidence = _written(_cleaned(project), project)
+        drafts = [(*_draft(evidence, project, place, name), reviewer.strip()) for name in names]
+        results = [_signed(*draft, evidence, project, place) for draft in drafts]
+        _write_site(evidence, project, place)
+    return results
+
+
+def _draft(
+    evidence: Evidence, project: paths.Project, place: Shelf, name: str
+) -> tuple[Step, str, RunRecord]:
+    folder, known = shelf.latest(place, name) or (name, None)
     if known is None:
-        return ()
-    if known.outputs == outputs:
-        return known.earlier
-    last = Earlier(run_id=known.run_id, finished=known.finished, outputs=known.outputs)
-    return (last, *known.earlier)[: record.REMEMBERED]
+        raise SignOffError(f"There is no draft of {name}: make one with casegrade report {name}.")
+    if known.state is not State.DRAFT:
+        raise SignOffError(f"{name} is {known.state} already, and nothing newer has been drafted.")
+    values = {key: value for key, value in known.parameters.items() if key != "force"}
+    is_quality = name == plan.QUALITY
+    asked = Asked(() if is_quality else (name,), values, is_quality, formats=frozenset(known.formats))
+    (step,) = planned(evidence, project, place, asked)
+    if step.is_due or not step.is_possible:
+        why = "; ".join(step.reasons)
+        raise SignOffError(
+            f"The draft of {name} is not as it would be made now ({why}): make and read it again."
+        )
+    return step, folder, known
+
+
+def _signed(
+    step: Step,
+    folder: str,
+    draft: RunRecord,
+    reviewer: str,
+    evidence: Evidence,
+    project: paths.Project,
+    place: Shelf,
+) -> Result:
+    from analysis.publish import making
+
+    asked = Asked((), formats=frozenset(draft.formats))
+    (job,) = _jobs([step], evidence, project, asked, Limits())
+    signed = SignOff(reviewer=reviewer, signed=record.now(), draft=draft.outputs)
+    made = making.make(replace(job, sign_off=signed, executed=place.read(f"{folder}/{making.NOTEBOOK}")))
+    if made.outcome is Outcome.FAILED:
+        return Result(step.name, Outcome.FAILED, made.headline, True)
+    outputs = {name: record.sha256(content) for name, content in made.files.items()}
+    written = draft.model_copy(
+        update={
+            "outcome": made.outcome,
+            "state": State.PUBLISHED,
+            "sign_off": signed,
+            "outputs": outputs,
+            "earlier": _earlier(place, step.name, outputs),
+        }
+    )
+    place.place(step.name, {**made.files, record.FILE: record.text(written).encode()})
+    return Result(step.name, made.outcome, made.headline, True, ("it was signed off",), written)
+
+
+def withdraw(
+    project: paths.Project,
+    place: Shelf,
+    name: str,
+    /,
+    *,
+    reason: str,
+    wait: float = 0.0,
+    say: Callable[[str], None] = lambda message: None,
+) -> Result:
+    """Take a report away and leave a page that says so, and why.
+
+    Raises:
+        SignOffError: if there is no report of that name, or no reason is given.
+        EvidenceError, LockedError: as `run`.
+    """
+    if not reason.strip():
+        raise SignOffError('Say why the report is withdrawn, in a sentence for its readers: --reason "...".')
+    with place.locked(wait=wait, tell=say):
+        evidence = _written(_cleaned(project), project)
+        latest = shelf.latest(place, name)
+        known = shelf.recorded(place, name)
+        if latest is None or known is None:
+            raise SignOffError(f"There is no report of {name} to withdraw.")
+        if known.state is State.WITHDRAWN:
+            raise SignOffError(f"{name} is withdrawn already.")
+        result = _withdrawn(known, latest[1], project, place, reason.strip())
+        _write_site(evidence, project, place)
+    return result
+
+
+def _withdrawn(
+    known: RunRecord, latest: RunRecord, project: paths.Project, place: Shelf, reason: str
+) -> Result:
+    withdrawal = Withdrawal(reason=reason, withdrawn=record.now())
+    with paths.using(project):
+        title = wording.title(NoAudit(known.force, 0.95)) if known.force != plan.QUALITY else QUALITY_TITLE
+    page = site.tombstone(known.force, title, withdrawal, footer=footer(project)).encode()
+    outputs = {site.REPORT: record.sha256(page)}
+    written = latest.model_copy(
+        update={
+            "outcome": Outcome.WITHDRAWN,
+            "state": State.WITHDRAWN,
+            "withdrawal": withdrawal,
+            "headline": f"Withdrawn: {reason}",
+            "outputs": outputs,
+            "earlier": _earlier(place, known.force, outputs),
+        }
+    )
+    place.place(known.force, {site.REPORT: page, record.FILE: record.text(written).encode()})
+    return Result(known.force, Outcome.WITHDRAWN, written.headline, True, ("it was withdrawn",), written)
+
+
+def _withdraw_gone(name: str, project: paths.Project, place: Shelf) -> None:
+    latest, known = shelf.latest(place, name), shelf.recorded(place, name)
+    if latest is not None and known is not None:
+        _withdrawn(known, latest[1], project, place, "Its audits are no longer in the data.")
+
+
+def _write_site(evidence: Evidence, project: paths.Project, place: Shelf) -> None:
+    for name, text in site.pages(evidence, project, place, footer=footer(project)).items():
+        shelf.write_if_changed(place, name, text)
 
 
 def run_notebooks(project: paths.Project, /) -> list[Path]:

@@ -12,21 +12,25 @@ from datetime import date, datetime
 from typing import Any
 
 from analysis.publish import record
-from analysis.publish.record import Outcome
+from analysis.publish.gate import Subject
+from analysis.publish.record import Outcome, SignOff
+
+PDF, INTERACTIVE = "pdf", "interactive"
 
 
 @dataclass(frozen=True)
 class Words:
     """What surrounds the notebook on a page that is not about a force, or on every page.
 
-    `as_of` is the day that the data are as of. `title` and `description` are null for a force's report,
-    which words them from its audits.
+    `as_of` is the day that the data are as of, `data_version` their version. `title` and `description`
+    are null for a force's report, which words them from its audits.
     """
 
     footer: tuple[str, ...]
     licence: str
     index: str
     as_of: date
+    data_version: str
     title: str | None = None
     description: str | None = None
 
@@ -44,6 +48,10 @@ class Job:
         code: hash of the code that is to make it (`record.code_hash`).
         limit: seconds that it may take; null for any.
         until: moment, in seconds since 1970, after which it is not to go on; null for none.
+        subject: what no page of the report may say, and what it is about (`gate.Subject`).
+        formats: what is to be made besides the usual: `PDF`, `INTERACTIVE`.
+        sign_off: who let it be published; null for a draft.
+        executed: the notebook as it was run; then it is not run again, and only dressed anew.
     """
 
     name: str
@@ -54,6 +62,15 @@ class Job:
     code: str
     limit: float | None = None
     until: float | None = None
+    subject: Subject = field(default_factory=Subject, repr=False)
+    formats: frozenset[str] = frozenset()
+    sign_off: SignOff | None = None
+    executed: bytes | None = field(default=None, repr=False)
+
+    @property
+    def signed(self) -> date | None:
+        """The day on which it was let be published; null for a draft."""
+        return None if self.sign_off is None else self.sign_off.signed.date()
 
 
 @dataclass(frozen=True)
@@ -71,6 +88,7 @@ class Made:
     seconds: Mapping[str, float]
     kernel: str
     attempts: int
+    sign_off: SignOff | None = None
 
 
 def failed(job: Job, problem: str, /, *, started: datetime | None = None) -> Made:

@@ -2,21 +2,25 @@
 
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import nbformat
 import polars as pl
 
 from analysis import paths, storage
 from analysis.compare import change
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
 from analysis.present import wording
-from analysis.publish import formats, page, record, runner
+from analysis.publish import formats, gate, page, record, runner
 from analysis.publish.job import Job, Made, failed, plain
 from analysis.publish.record import Outcome
 
 NOTEBOOK = "report.ipynb"
 
 _OVERDUE = "the run's deadline had passed"
+# tables of the evidence that a report quotes
+_QUOTED = ("audits", "statements", "findings", "known_inspections")
 _COMPARISON_ONLY, _SINGLE_ONLY = "comparison-only", "single-only"
 # What is in memory here, whatever becomes of the files meanwhile.
 _CODE = record.code_hash()
@@ -49,7 +53,7 @@ def make(job: Job, /) -> Made:
                 headline = _description(job, examined)
                 about = "" if examined is None else wording.compared(examined)
                 _build(job, examined, project, made, run, limit, overdue)
-        except (runner.RunError, page.PageError) as error:
+        except (runner.RunError, page.PageError, gate.GateError) as error:
             problem = plain(str(error))
         except Exception as error:  # whatever it is, it must not stop the other reports
             problem = plain(f"{type(error).__name__}: {error}")
@@ -58,10 +62,11 @@ def make(job: Job, /) -> Made:
     finally:
         # a kernel's last files may still be written meanwhile
         shutil.rmtree(folder, ignore_errors=True)
-    run.seconds["files"] = max(0.0, time.monotonic() - clock - sum(run.seconds.values()))
+    elsewhere = sum(seconds for step, seconds in run.seconds.items() if step != "files")
+    run.seconds["files"] = max(0.0, time.monotonic() - clock - elsewhere)
     return Made(
         name=job.name,
-        outcome=_outcome(examined) if problem is None else Outcome.FAILED,
+        outcome=_outcome(examined, job) if problem is None else Outcome.FAILED,
         headline=headline if problem is None else problem,
         about=about,
         compared=_compared(examined),
@@ -71,6 +76,7 @@ def make(job: Job, /) -> Made:
         seconds={name: round(seconds, 3) for name, seconds in run.seconds.items()},
         kernel=run.kernel,
         attempts=run.attempts,
+        sign_off=job.sign_off,
     )
 
 
@@ -112,15 +118,24 @@ def _build(
     limit: float | None,
     overdue: str | None,
 ) -> None:
-    executed = runner.execute(
-        project.root / job.notebook,
-        output=made / NOTEBOOK,
-        parameters=job.parameters,
-        project=project,
-        limit=limit,
-        overdue=overdue,
-        run=run,
-    )
+    if job.executed is not None:
+        (made / NOTEBOOK).write_bytes(job.executed)
+        executed = nbformat.reads(job.executed.decode(), as_version=4)
+    else:
+        executed = runner.execute(
+            project.root / job.notebook,
+            output=made / NOTEBOOK,
+            parameters=job.parameters,
+            project=project,
+            limit=limit,
+            overdue=overdue,
+            run=run,
+        )
+    figures = None
+    if isinstance(examined, Comparison | SingleAudit):
+        formats.write_csv(examined, made / "figures.csv")
+        formats.write_xlsx(examined, made / "figures.xlsx", licence=job.words.licence, as_of=job.words.as_of)
+        figures = (made / "figures.csv").read_bytes()
     clock = time.monotonic()
     text = page.PageText(
         title=job.words.title or wording.title(_known(examined)),
@@ -128,13 +143,30 @@ def _build(
         index=job.words.index,
         footer=job.words.footer,
         name=job.name,
+        status=wording.version(signed=job.signed, as_of=job.words.as_of, data_version=job.words.data_version),
+        is_draft=job.signed is None,
     )
     hidden = _SINGLE_ONLY if isinstance(examined, Comparison) else _COMPARISON_ONLY
-    (made / page.REPORT).write_text(page.render(executed, text, without_tags=[hidden]), encoding="utf-8")
+    rendered = page.render(executed, text, without_tags=[hidden])
+    gate.check(rendered, _subject(job, examined, project, figures))
+    (made / page.REPORT).write_text(rendered, encoding="utf-8")
     run.seconds["page"] = time.monotonic() - clock
-    if isinstance(examined, Comparison | SingleAudit):
-        formats.write_csv(examined, made / "figures.csv")
-        formats.write_xlsx(examined, made / "figures.xlsx", licence=job.words.licence, as_of=job.words.as_of)
+
+
+def _subject(
+    job: Job,
+    examined: Comparison | SingleAudit | NoAudit | None,
+    project: paths.Project,
+    figures: bytes | None,
+) -> gate.Subject:
+    """What the page is held against: the figures as their file has them, and what the sources print."""
+    if examined is None or figures is None:
+        return job.subject
+    printed: set[str] = set()
+    for table in _QUOTED:
+        rows = pl.read_parquet(project.processed / f"{table}.parquet").rows()
+        printed.update(*(gate.numbers_in(str(cell)) for row in rows for cell in row))
+    return replace(job.subject, figures=figures, quoted=frozenset(printed), confidence=examined.confidence)
 
 
 def _known(examined: Comparison | SingleAudit | NoAudit | None) -> Comparison | SingleAudit | NoAudit:
@@ -147,10 +179,12 @@ def _description(job: Job, examined: Comparison | SingleAudit | NoAudit | None) 
     return job.words.description or wording.headline(_known(examined))
 
 
-def _outcome(examined: Comparison | SingleAudit | NoAudit | None) -> Outcome:
+def _outcome(examined: Comparison | SingleAudit | NoAudit | None, job: Job) -> Outcome:
     if isinstance(examined, SingleAudit):
         return Outcome.ONE_AUDIT
-    return Outcome.NO_AUDITS if isinstance(examined, NoAudit) else Outcome.PUBLISHED
+    if isinstance(examined, NoAudit):
+        return Outcome.NO_AUDITS
+    return Outcome.DRAFT if job.sign_off is None else Outcome.PUBLISHED
 
 
 def _compared(examined: Comparison | SingleAudit | NoAudit | None) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from lxml import html as lxml_html
 from markupsafe import Markup
 
+from analysis.present import plainly
+
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
@@ -29,7 +31,8 @@ class PageError(Exception):
 class PageText:
     """The words around a notebook's own: title, description for search, path of the index, footer lines.
 
-    `name` is that of the report, by which a copy that was passed on is known again.
+    `name` is that of the report, by which a copy that was passed on is known again. `status` says what
+    kind of version it is, and a draft is marked as one all over the page.
     """
 
     title: str
@@ -37,6 +40,8 @@ class PageText:
     index: str
     footer: tuple[str, ...]
     name: str = ""
+    status: str = ""
+    is_draft: bool = False
 
 
 def style() -> str:
@@ -72,6 +77,8 @@ def render(notebook: "NotebookNode", text: PageText, /, *, without_tags: Sequenc
         "description": text.description,
         "index": text.index,
         "footer": text.footer,
+        "status": text.status,
+        "is_draft": text.is_draft,
         "style": style(),
     }
     body, _ = _exporter().from_notebook_node(type(notebook)(shown), resources={"page": page})
@@ -122,7 +129,7 @@ def _finished(document: str) -> str:
         _wrap_table(table)
     _add_contents(root)
     text = lxml_html.tostring(root, encoding="unicode", doctype="<!doctype html>")
-    without_blank_lines = re.sub(r"(?m)^[ \t]*\n", "", str(text))
+    without_blank_lines = re.sub(r"(?m)^[ \t]*\n", "", plainly.harmless(str(text)))
     return f"{without_blank_lines.strip()}\n"
 
 

@@ -11,7 +11,7 @@ from analysis.compare.graded import Selection
 from analysis.evidence import cleaning
 from analysis.evidence.cleaning import Evidence, Excerpts
 from analysis.publish import record, shelf
-from analysis.publish.record import RunRecord
+from analysis.publish.record import RunRecord, State
 from analysis.publish.shelf import Shelf
 
 FORCE_NOTEBOOK = "02_force_report.ipynb"
@@ -51,6 +51,7 @@ class Step:
         is_possible: whether there is an audit to report on.
         is_proven: whether its notebook, as it is, has made a report before.
         known: the record of the report that is there, if that one stays; else null.
+        is_gone: whether there is a report, though there is no audit to report on any more.
     """
 
     name: str
@@ -62,11 +63,21 @@ class Step:
     is_possible: bool = True
     is_proven: bool = False
     known: RunRecord | None = None
+    is_gone: bool = False
 
     @property
     def is_due(self) -> bool:
         """Whether it is to be made."""
         return self.is_possible and bool(self.reasons)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What makes a report due besides what it depends on: see `steps`."""
+
+    formats: frozenset[str]
+    publish: bool
+    rebuild: bool
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,8 @@ def steps(
     shared: Around,
     with_quality: bool = False,
     rebuild: bool = False,
+    formats: frozenset[str] = frozenset(),
+    publish: bool = False,
 ) -> list[Step]:
     """One step per force, in the order given, and one for the page on data quality if asked.
 
@@ -110,10 +123,13 @@ def steps(
         shared: see `around`.
         with_quality: whether to make the page on data quality too.
         rebuild: make every report again, whatever is there.
+        formats: what each report is to have besides the usual.
+        publish: whether drafts are not enough.
 
     Raises:
         SelectionError: if an audit asked for is not one of the force.
     """
+    wanted = Wanted(formats, publish, rebuild)
     excerpts = Excerpts(evidence)
     sources = {name: _sources_hash(project, name) for name in (FORCE_NOTEBOOK, QUALITY_NOTEBOOK)}
     common = {CODE: shared.code, LIBRARIES: shared.libraries}
@@ -131,7 +147,7 @@ def steps(
             **common,
         }
         step = Step(force, force, FORCE_NOTEBOOK, parameters, depends_on, (NO_AUDITS,), is_possible=False)
-        found.append(_with_reasons(step, place, rebuild) if possible else step)
+        found.append(_with_reasons(step, place, wanted) if possible else _without_audits(step, place))
     if with_quality:
         depends_on = {
             EVIDENCE: cleaning.content_hash(evidence),
@@ -141,7 +157,7 @@ def steps(
             **common,
         }
         step = Step(QUALITY, None, QUALITY_NOTEBOOK, {}, depends_on, ())
-        found.append(_with_reasons(step, place, rebuild))
+        found.append(_with_reasons(step, place, wanted))
     return found
 
 
@@ -164,9 +180,14 @@ def selected(evidence: Evidence, force: str, values: Mapping[str, Any], /) -> Se
     )
 
 
-def _with_reasons(step: Step, place: Shelf, rebuild: bool) -> Step:
+def _without_audits(step: Step, place: Shelf) -> Step:
     known = shelf.recorded(place, step.name)
-    reasons = ("it was asked for",) if rebuild else tuple(_reasons(step, place, known))
+    return replace(step, is_gone=known is not None and known.state is not State.WITHDRAWN)
+
+
+def _with_reasons(step: Step, place: Shelf, wanted: Wanted) -> Step:
+    folder, known = shelf.latest(place, step.name) or (step.name, None)
+    reasons = ("it was asked for",) if wanted.rebuild else tuple(_reasons(step, place, folder, known, wanted))
     return replace(
         step,
         reasons=reasons,
@@ -176,15 +197,26 @@ def _with_reasons(step: Step, place: Shelf, rebuild: bool) -> Step:
     )
 
 
-def _reasons(step: Step, place: Shelf, known: RunRecord | None) -> list[str]:
+def _reasons(step: Step, place: Shelf, folder: str, known: RunRecord | None, wanted: Wanted) -> list[str]:
     if shelf.failure(place, step.name) is not None:
         return ["its last run failed"]
     if known is None:
         return ["there is no report yet"]
-    changed = [why for kind, why in _CHANGED.items() if known.depends_on.get(kind) != step.depends_on[kind]]
-    if not changed and not shelf.is_as_written(place, step.name, known):
+    changed = changes(known.depends_on, step.depends_on)
+    if not changed and not shelf.is_as_written(place, folder, known):
         changed = ["its files are not as they were written"]
+    if known.state is State.WITHDRAWN:
+        return changed
+    if not wanted.formats <= set(known.formats):
+        changed.append("it has not all the formats that were asked for")
+    if wanted.publish and known.state is State.DRAFT:
+        changed.append("it is a draft, and was to be published")
     return changed
+
+
+def changes(earlier: Mapping[str, str], later: Mapping[str, str], /) -> list[str]:
+    """What differs between two states of all that a report depends on, in words."""
+    return [why for kind, why in _CHANGED.items() if earlier.get(kind) != later[kind]]
 
 
 def _sources_hash(project: paths.Project, name: str) -> str:

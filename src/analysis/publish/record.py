@@ -35,12 +35,47 @@ _PACKAGES = (
 
 
 class Outcome(StrEnum):
-    """How the run of one force ended."""
+    """What a run came to. `draft` and `published` are reports on two audits, or on the data as a whole."""
 
+    DRAFT = "draft"
     PUBLISHED = "published"
     ONE_AUDIT = "one audit only"
     NO_AUDITS = "no audits yet"
     FAILED = "failed"
+    WITHDRAWN = "withdrawn"
+
+
+class State(StrEnum):
+    """Where a report is on its way to readers."""
+
+    DRAFT = "draft"
+    PUBLISHED = "published"
+    WITHDRAWN = "withdrawn"
+
+
+class SignOffError(Exception):
+    """A report that cannot be published or withdrawn. The message says why and what to do."""
+
+
+class SignOff(BaseModel):
+    """Who let a report be published, when, and what exactly they let."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reviewer: str | None = Field(
+        description="Who read the draft and let it pass; null if the run was told to publish without a reviewer."
+    )
+    signed: datetime = Field(description="When, in UTC.")
+    draft: dict[str, str] = Field(description="SHA-256 of each file of the draft that was read, by name.")
+
+
+class Withdrawal(BaseModel):
+    """Why a report is no longer there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reason: str = Field(description="Why, in a sentence that readers are shown.")
+    withdrawn: datetime = Field(description="When, in UTC.")
 
 
 class Earlier(BaseModel):
@@ -61,6 +96,12 @@ class RunRecord(BaseModel):
     run_id: str = Field(description="Unique id of the run of this report.")
     force: str = Field(description="Slug of the force; data-quality for the page on the data as a whole.")
     outcome: Outcome = Field(description="How the run ended.")
+    state: State = Field(default=State.DRAFT, description="Whether it is a draft, published or withdrawn.")
+    sign_off: SignOff | None = Field(default=None, description="Who let it be published; null for a draft.")
+    withdrawal: Withdrawal | None = Field(
+        default=None, description="Why it was withdrawn; null if it was not."
+    )
+    formats: tuple[str, ...] = Field(default=(), description="What was asked for besides: pdf, interactive.")
     headline: str = Field(description="The report's headline; for a failed run, the error in one sentence.")
     about: str = Field(description="Which audits the report is about, in words.")
     compared: tuple[str, ...] = Field(description="Their inspection ids.")

@@ -24,7 +24,7 @@ from analysis import storage
 from analysis.publish import record
 from analysis.publish.record import RunRecord
 
-FAILED_FOLDER = "failed"
+FAILED_FOLDER, DRAFT_FOLDER = "failed", "draft"
 LOCK = ".lock"
 _HOLDER = ".lock-held-by.json"
 # On a remote shelf a holder says again that it is alive; one that has not for this long is gone.
@@ -59,8 +59,11 @@ class Shelf(Protocol):
     def place(self, name: str, files: Mapping[str, bytes], /) -> None:
         """Put a report in the place of its earlier version, its record among the files."""
 
-    def place_failed(self, name: str, files: Mapping[str, bytes], /) -> None:
-        """Keep what a failed run left, beside the report."""
+    def place_beside(self, name: str, part: str, files: Mapping[str, bytes], /) -> None:
+        """Put something in a folder below a report's, which stays: what a failed run left, or a draft."""
+
+    def clear_beside(self, name: str, part: str, /) -> None:
+        """Remove such a folder, if it is there."""
 
     def locked(self, *, wait: float, tell: Callable[[str], None]) -> contextlib.AbstractContextManager[None]:
         """The right to write, for one run at a time: see `FolderShelf.locked`."""
@@ -95,8 +98,21 @@ def failure(shelf: Shelf, name: str, /) -> RunRecord | None:
     return record.parse(shelf.read(f"{name}/{FAILED_FOLDER}/{record.FILE}"))
 
 
+def drafted(shelf: Shelf, name: str, /) -> RunRecord | None:
+    """The record of the draft that waits beside a report that is published; null if none does."""
+    return recorded(shelf, f"{name}/{DRAFT_FOLDER}")
+
+
+def latest(shelf: Shelf, name: str, /) -> tuple[str, RunRecord] | None:
+    """The folder and the record of the last version of a report, draft or not; null if there is none."""
+    for folder in (f"{name}/{DRAFT_FOLDER}", name):
+        if (known := recorded(shelf, folder)) is not None:
+            return folder, known
+    return None
+
+
 def is_as_written(shelf: Shelf, name: str, known: RunRecord, /) -> bool:
-    """Whether every file of a report still is what its record says."""
+    """Whether every file of a report still is what its record says. `name` is that of its folder."""
     for file, digest in known.outputs.items():
         content = shelf.read(f"{name}/{file}")
         if content is None or record.sha256(content) != digest:
@@ -140,11 +156,16 @@ class FolderShelf:
         """Put a report in the place of its earlier version, in one step."""
         self._switch_in(name, self.folder / name, files)
 
-    def place_failed(self, name: str, files: Mapping[str, bytes], /) -> None:
-        """Keep what a failed run left, beside the report, in one step."""
+    def place_beside(self, name: str, part: str, files: Mapping[str, bytes], /) -> None:
+        """Put something in a folder below a report's, in one step; the report stays."""
         with _used(self.folder):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        self._switch_in(name, self.folder / name / FAILED_FOLDER, files)
+        self._switch_in(name, self.folder / name / part, files)
+
+    def clear_beside(self, name: str, part: str, /) -> None:
+        """Remove such a folder, if it is there."""
+        with _used(self.folder):
+            storage.remove(self.folder / name / part)
 
     def _switch_in(self, name: str, final: Path, files: Mapping[str, bytes]) -> None:
         with _used(self.folder), storage.staging_folder(self.folder, name) as staging:
@@ -173,8 +194,9 @@ class FolderShelf:
         try:
             with _used(self.folder):
                 storage.recover(self.folder)
-                for left in self.folder.glob(f"*/.{FAILED_FOLDER}.*"):
-                    storage.recover(left.parent)
+                for part in (FAILED_FOLDER, DRAFT_FOLDER):
+                    for left in self.folder.glob(f"*/.{part}.*"):
+                        storage.recover(left.parent)
                 storage.write_bytes(self.folder / _HOLDER, _holder())
             yield
         finally:
@@ -264,9 +286,15 @@ class RemoteShelf:
                 if path.rpartition("/")[2] not in files:
                     self._files.rm(path, recursive=True)
 
-    def place_failed(self, name: str, files: Mapping[str, bytes], /) -> None:
-        """Keep what a failed run left, beside the report."""
-        self._put(f"{name}/{FAILED_FOLDER}", files)
+    def place_beside(self, name: str, part: str, files: Mapping[str, bytes], /) -> None:
+        """Put something in a folder below a report's; the report stays."""
+        self._put(f"{name}/{part}", files)
+
+    def clear_beside(self, name: str, part: str, /) -> None:
+        """Remove such a folder, if it is there."""
+        self._check_lock()
+        with _used(self._url, Exception), contextlib.suppress(FileNotFoundError):
+            self._files.rm(self._path(f"{name}/{part}"), recursive=True)
 
     def _put(self, folder: str, files: Mapping[str, bytes]) -> None:
         self._check_lock()

@@ -1,7 +1,13 @@
-"""The index of all reports: every force that is expected, its status and headline, from their records."""
+"""The pages about all reports: every force that is expected, its status and headline, from their records."""
 
+import base64
+import hashlib
 from collections import Counter
 from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment, select_autoescape
 from jinja2.loaders import FunctionLoader
@@ -9,25 +15,54 @@ from jinja2.loaders import FunctionLoader
 from analysis import paths, vocabulary
 from analysis.compare.change import NoAudit
 from analysis.evidence.cleaning import Evidence, Excerpts
-from analysis.present import wording
-from analysis.publish import page, plan, shelf
-from analysis.publish.record import Outcome
+from analysis.present import plainly, wording
+from analysis.publish import gate, page, plan, shelf
+from analysis.publish.record import Outcome, RunRecord, State, Withdrawal
 from analysis.publish.shelf import Shelf
 
 INDEX = "index.html"
-NOT_RUN = "not run yet"
+REPORT = page.REPORT
+NOT_RUN, SUPERSEDED = "not run yet", "superseded"
+# in the order in which they are counted
+_STATUSES = (
+    Outcome.PUBLISHED,
+    SUPERSEDED,
+    Outcome.DRAFT,
+    Outcome.ONE_AUDIT,
+    Outcome.WITHDRAWN,
+    Outcome.FAILED,
+    NOT_RUN,
+    Outcome.NO_AUDITS,
+)
+_TEMPLATES = files("analysis.publish") / "templates"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One force in the index. `href` is the page to open, relative to the index; null if there is none."""
+    """One force in the index.
+
+    Attributes:
+        force: which.
+        status: of its report, in the words of `Outcome`, or `NOT_RUN`, or `SUPERSEDED` where a newer draft
+            waits beside a published report.
+        version: which version there is, in words; empty if there is none.
+        updated: the day that version is of; null if there is none.
+        headline: what it says, or why there is none.
+        compared: the audits that it is about.
+        href: the page to open, relative to the index; null if there is none.
+        note: what else there is to know; null for nothing.
+        draft: the page of a newer draft; null if there is none.
+    """
 
     force: vocabulary.Force
     status: str
+    version: str
+    updated: date | None
     headline: str
     compared: str
     href: str | None
     note: str | None
+    draft: str | None = None
 
 
 def rows(evidence: Evidence, project: paths.Project, place: Shelf, /) -> list[Row]:
@@ -39,19 +74,38 @@ def rows(evidence: Evidence, project: paths.Project, place: Shelf, /) -> list[Ro
 
 
 def _row(force: vocabulary.Force, excerpt: Evidence, place: Shelf) -> Row:
+    done = shelf.recorded(place, force.slug)
+    path = f"{force.slug}/{REPORT}"
+    href = path if done is not None and REPORT in done.outputs and place.has(path) else None
+    version, updated = _version(done) if done is not None and href is not None else ("", None)
+    if done is not None and done.state is State.WITHDRAWN and href is not None:
+        return Row(force, Outcome.WITHDRAWN, version, updated, done.headline, "", href, None)
     if not plan.has_audits(plan.selected(excerpt, force.slug, {})):
         none = wording.headline(NoAudit(force.slug, 0.95))
-        return Row(force, Outcome.NO_AUDITS, none, "", None, _known(excerpt))
-    done = shelf.recorded(place, force.slug)
+        return Row(force, Outcome.NO_AUDITS, "", None, none, "", None, _known(excerpt))
     failure = shelf.failure(place, force.slug)
-    path = f"{force.slug}/{page.REPORT}"
-    href = path if done is not None and page.REPORT in done.outputs and place.has(path) else None
     if failure is not None:
         earlier = "The link leads to the earlier report." if href else None
-        return Row(force, Outcome.FAILED, f"The last run failed: {failure.headline}", "", href, earlier)
+        told = f"The last run failed: {failure.headline}"
+        return Row(force, Outcome.FAILED, version, updated, told, "", href, earlier)
     if done is None or href is None:
-        return Row(force, NOT_RUN, "There are audits, but no report has been made of them.", "", None, None)
-    return Row(force, done.outcome, done.headline, done.about, href, None)
+        told = "There are audits, but no report has been made of them."
+        return Row(force, NOT_RUN, "", None, told, "", None, None)
+    waiting = f"{force.slug}/{shelf.DRAFT_FOLDER}/{REPORT}"
+    if shelf.drafted(place, force.slug) is not None and place.has(waiting):
+        note = "The data or the method changed since. A newer version is drafted and waits to be signed off."
+        return Row(force, SUPERSEDED, version, updated, done.headline, done.about, href, note, waiting)
+    return Row(force, done.outcome, version, updated, done.headline, done.about, href, None)
+
+
+def _version(done: RunRecord) -> tuple[str, date]:
+    if done.withdrawal is not None:
+        day = done.withdrawal.withdrawn.date()
+        return f"Withdrawn {wording.day(day)}", day
+    if done.sign_off is not None:
+        day = done.sign_off.signed.date()
+        return f"Published {wording.day(day)}", day
+    return f"Draft of {wording.day(done.finished.date())}", done.finished.date()
 
 
 def _known(excerpt: Evidence) -> str | None:
@@ -61,24 +115,77 @@ def _known(excerpt: Evidence) -> str | None:
     return f"Known to exist, not transcribed: {', '.join(wording.known_inspection(row) for row in known)}."
 
 
-def index(evidence: Evidence, project: paths.Project, place: Shelf, /, *, footer: tuple[str, ...]) -> str:
-    """The page of all reports, from what the records say now."""
+def pages(
+    evidence: Evidence, project: paths.Project, place: Shelf, /, *, footer: tuple[str, ...]
+) -> dict[str, str]:
+    """Every page about all reports by its name, from what the records say now.
+
+    Raises:
+        GateError: if one of them must not be published.
+    """
+    made = {INDEX: _index(evidence, project, place, footer=footer)}
+    for text in made.values():
+        gate.check(text, gate.Subject(is_interactive=True))
+    return made
+
+
+def _index(evidence: Evidence, project: paths.Project, place: Shelf, *, footer: tuple[str, ...]) -> str:
     listed = rows(evidence, project, place)
-    quality = f"{plan.QUALITY}/{page.REPORT}"
+    quality = f"{plan.QUALITY}/{REPORT}"
     counts = Counter(str(row.status) for row in listed)
-    order = [*Outcome, NOT_RUN]
+    updated = max((row.updated for row in listed if row.updated is not None), default=None)
+    return _rendered(
+        "index.html.j2",
+        rows=listed,
+        counts=[(str(status), counts[status]) for status in _STATUSES if counts[status]],
+        updated=None if updated is None else wording.day(updated),
+        footer=footer,
+        limits=wording.LIMITS,
+        quality=quality if place.has(quality) else None,
+        script=_text("index.js"),
+        script_hash=_hash(_text("index.js")),
+    )
+
+
+def tombstone(name: str, title: str, withdrawal: Withdrawal, /, *, footer: tuple[str, ...]) -> str:
+    """The page that stays where a report was withdrawn: that it was, when and why.
+
+    Raises:
+        GateError: if the reason says what no page may say.
+    """
+    text = _rendered(
+        "tombstone.html.j2",
+        name=name,
+        title=title,
+        day=wording.day(withdrawal.withdrawn.date()),
+        reason=withdrawal.reason,
+        index=f"../{INDEX}",
+        footer=footer,
+    )
+    gate.check(text, gate.Subject())
+    return text
+
+
+def _rendered(template: str, **values: Any) -> str:
+    text = _environment().get_template(template).render(style=page.style(), **values)
+    return plainly.harmless(text)
+
+
+@cache
+def _environment() -> Environment:
     # tests and rendering read the same template from inside the package
-    environment = Environment(
-        loader=FunctionLoader(lambda name: (page._TEMPLATES / name).read_text(encoding="utf-8")),
+    return Environment(
+        loader=FunctionLoader(_text),
         autoescape=select_autoescape(default=True),
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("index.html.j2").render(
-        rows=listed,
-        counts=[(str(status), counts[status]) for status in order if counts[status]],
-        style=page.style(),
-        footer=footer,
-        limits=wording.LIMITS,
-        quality=quality if place.has(quality) else None,
-    )
+
+
+def _text(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8").rstrip("\n")
+
+
+def _hash(script: str) -> str:
+    """How a page's policy names the one script that it lets in."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
