@@ -22,7 +22,7 @@ from analysis.publish import batch, plan, record, shelf
 # runs with kernels that some tests here share: keep them on one worker
 pytestmark = pytest.mark.xdist_group("cli")
 
-COMMANDS = ("clean", "check", "report", "verify", "notebooks", "dictionary")
+COMMANDS = ("clean", "check", "report", "publish", "withdraw", "verify", "notebooks", "dictionary")
 STATEMENTS = "audit_statements.csv"
 
 
@@ -72,7 +72,7 @@ def test_help_on_reports_names_what_can_be_set() -> None:
     for option in (
         *("--all", "--parameter", "-p", "--baseline", "--follow-up", "--confidence", "--jobs"),
         *("--force-rebuild", "--dry-run", "--deadline", "--report-deadline", "--wait"),
-        *("--cluster", "--output", "--log-format", "--timings"),
+        *("--cluster", "--output", "--auto-publish", "--log-format", "--timings"),
     ):
         assert re.search(rf"{option}\b", text), option
 
@@ -259,7 +259,7 @@ def test_installed_command_is_this_one(project: paths.Project) -> None:
 
 SHOW = "from IPython.display import HTML\nHTML(f'<h2>{force}</h2>')"
 # the outcomes that these three have, with whatever notebook
-FORCES = {"dorset": "published", "hampshire": "one audit only", "kent": "no audits yet"}
+FORCES = {"dorset": "draft", "hampshire": "one audit only", "kent": "no audits yet"}
 
 
 @pytest.fixture(scope="module")
@@ -374,7 +374,7 @@ def test_timings_are_csv_with_a_row_for_each_report(said: str, made: dict[str, A
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert list(rows[0]) == ["report", "outcome", "started", "finished", "seconds", *TIMES, "kernel"]
     assert [(row["report"], row["outcome"]) for row in rows] == [
-        ("dorset", "published"),
+        ("dorset", "draft"),
         ("hampshire", "one audit only"),
     ]
     for row in rows:
@@ -387,7 +387,7 @@ def test_timings_are_csv_with_a_row_for_each_report(said: str, made: dict[str, A
 def test_timings_of_a_run_are_those_in_the_records(made: dict[str, Any]) -> None:
     assert made["timings"].stdout == made["records"].stdout
     # progress is told all the same, where it does not mix with the rows
-    assert "dorset: published" in made["timings"].stderr
+    assert "dorset: draft" in made["timings"].stderr
 
 
 def test_timings_before_any_run_are_a_head_without_rows(made: dict[str, Any]) -> None:
@@ -466,7 +466,7 @@ def test_report_that_takes_too_long_is_stopped_with_all_it_started_and_the_other
     assert set(told) == {"dorset", "hampshire", "suffolk"}
     assert told["dorset"] == f"{plan.FORCE_NOTEBOOK} was stopped: it took longer than 3 seconds"
     assert told["hampshire"].startswith("one audit only")
-    assert told["suffolk"].startswith("published")
+    assert told["suffolk"].startswith("draft")
     assert_gone(tmp_path / "begun")
     failed = project.reports / "dorset" / "failed"
     left = nbformat.read(failed / "report.ipynb", as_version=4)
@@ -503,7 +503,7 @@ def test_run_that_takes_too_long_ends_and_the_next_one_makes_the_rest(
     small(project, SHOW)
     done = run("report", "dorset", "hampshire", "suffolk", "--deadline", "600")
     assert done.exit_code == 0
-    assert table(done.stdout) == [["published", "2", "2"], ["one audit only", "1", "1"]]
+    assert table(done.stdout) == [["draft", "2", "2"], ["one audit only", "1", "1"]]
 
 
 @pytest.mark.parametrize("option", ["--deadline", "--report-deadline", "--wait", "--jobs"])

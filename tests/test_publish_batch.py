@@ -103,20 +103,20 @@ def words(element: Any) -> str:
     return " ".join("".join(element.itertext()).split())
 
 
-def test_forces_end_as_published_as_one_audit_only_or_without_audits(stages: dict[str, Stage]) -> None:
+def test_forces_end_as_drafts_as_one_audit_only_or_without_audits(stages: dict[str, Stage]) -> None:
     first = stages["first"]
     assert first.exit_code == 0
-    assert first.record("dorset").outcome is Outcome.PUBLISHED
+    assert first.record("dorset").outcome is Outcome.DRAFT
     assert first.record("wiltshire").outcome is Outcome.ONE_AUDIT
     assert first.of("staffordshire") == {}
-    told = re.findall(r"(published|one audit only|no audits yet|failed)\W+(\d+)", first.out)
+    told = re.findall(r"(draft|one audit only|no audits yet|failed)\W+(\d+)", first.out)
     # a force that is named twice is run once
-    assert dict(told) == {"published": "1", "one audit only": "1", "no audits yet": "1"}
+    assert dict(told) == {"draft": "1", "one audit only": "1", "no audits yet": "1"}
 
 
 def test_each_report_that_was_made_is_told_in_a_plain_line(stages: dict[str, Stage]) -> None:
     told = re.sub(r"\d of 3", "n of 3", stages["first"].err).splitlines()
-    assert sorted(told) == ["dorset: published (n of 3)", "wiltshire: one audit only (n of 3)"]
+    assert sorted(told) == ["dorset: draft (n of 3)", "wiltshire: one audit only (n of 3)"]
 
 
 @pytest.mark.parametrize("force", ["dorset", "wiltshire"])
@@ -207,7 +207,7 @@ def test_report_that_fails_is_told_with_its_cell_and_reason_and_fails_the_comman
     assert MESSAGE in broken.err
     assert "RuntimeError" in broken.err
     assert "Traceback" not in broken.err
-    told = re.findall(r"(published|one audit only|no audits yet|failed)\W+(\d+)", broken.out)
+    told = re.findall(r"(draft|one audit only|no audits yet|failed)\W+(\d+)", broken.out)
     assert dict(told) == {"failed": "1", "one audit only": "1"}
 
 
@@ -250,7 +250,7 @@ def test_report_that_works_again_replaces_the_failed_one(stages: dict[str, Stage
     mended = stages["mended"]
     assert mended.exit_code == 0
     assert set(mended.of("dorset")) == FILES
-    assert words(mended.index["dorset"][1]) == "published"
+    assert words(mended.index["dorset"][1]) == "draft"
     assert MESSAGE not in mended.files["index.html"].decode()
 
 
@@ -271,7 +271,7 @@ def test_index_lists_43_forces_and_every_link_resolves(stage: str, stages: dict[
 def test_index_tells_apart_what_was_run_what_was_not_and_what_cannot_be(stages: dict[str, Stage]) -> None:
     index = stages["first"].index
     status = {slug: words(row[1]) for slug, row in index.items()}
-    assert status["dorset"] == "published"
+    assert status["dorset"] == "draft"
     assert status["wiltshire"] == "one audit only"
     assert status["staffordshire"] == "no audits yet"
     assert status["kent"] == "no audits yet"
@@ -406,7 +406,7 @@ def test_worker_that_dies_takes_no_other_report_with_it(
         "dorset": Outcome.FAILED,
         "hampshire": Outcome.ONE_AUDIT,
         "wiltshire": Outcome.ONE_AUDIT,
-        "suffolk": Outcome.PUBLISHED,
+        "suffolk": Outcome.DRAFT,
     }
     assert "died, killed by signal 9" in done["dorset"].headline
     assert [path.name for path in project.reports.iterdir() if path.name.startswith(".")] == [shelf.LOCK]
@@ -418,7 +418,7 @@ def test_page_on_data_quality_that_fails_leaves_the_earlier_one_and_the_index(
     project: paths.Project,
 ) -> None:
     small(project, "1", notebook=plan.QUALITY_NOTEBOOK)
-    assert publish(project, with_quality=True)[plan.QUALITY].outcome is Outcome.PUBLISHED
+    assert publish(project, with_quality=True)[plan.QUALITY].outcome is Outcome.DRAFT
     folder = project.reports / plan.QUALITY
     earlier = {path.name: path.read_bytes() for path in folder.iterdir()}
     small(project, "1 / 0", notebook=plan.QUALITY_NOTEBOOK)
@@ -431,11 +431,11 @@ def test_page_on_data_quality_that_fails_leaves_the_earlier_one_and_the_index(
 
 
 def test_parameters_reach_the_notebook_and_the_record(project: paths.Project) -> None:
-    small(project, "from IPython.display import HTML\nHTML(f'<p>{force} {confidence} {baseline!r}</p>')")
+    small(project, "from IPython.display import HTML\nHTML(f'<p>{force} {confidence:.0%} {baseline!r}</p>')")
     values = batch.check_notebook(project, {"confidence": "0.9"})
     publish(project, "dorset", values=values)
     page = html.document_fromstring((project.reports / "dorset" / "report.html").read_text(encoding="utf-8"))
-    assert "dorset 0.9 ''" in words(page)
+    assert "dorset 90% ''" in words(page)
     stored = (project.reports / "dorset" / "record.json").read_text(encoding="utf-8")
     assert RunRecord.model_validate_json(stored).parameters == {"force": "dorset", "confidence": 0.9}
 
@@ -465,10 +465,13 @@ def test_kernel_sees_the_rows_of_its_own_force_and_neither_the_project_nor_anoth
 ) -> None:
     small(project, LOOK_AROUND)
     done = publish(project, "dorset", "hampshire", jobs=2)
-    assert {result.outcome for result in done.values()} == {Outcome.PUBLISHED, Outcome.ONE_AUDIT}
-    for force in done:
-        page = (project.reports / force / "report.html").read_text(encoding="utf-8")
-        seen = json.loads(html.document_fromstring(page).findtext(".//pre"))
+    for force, result in done.items():
+        # no page may say such things
+        assert result.outcome is Outcome.FAILED
+        assert "the page was not published" in result.headline
+        kept = project.reports / force / "failed" / "report.ipynb"
+        shown = nbformat.read(kept, as_version=4)["cells"][-1]["outputs"][-1]["data"]["text/html"]
+        seen = json.loads(html.fragment_fromstring("".join(shown)).text)
         assert seen["forces"] == seen["listed"] == [force]
         assert seen["root"] == seen["cwd"] != str(project.root)
         assert not [told for told in seen["told"] if str(project.root) in told]

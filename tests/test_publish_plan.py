@@ -50,7 +50,7 @@ def run_once(tmp_path_factory: pytest.TempPathFactory) -> paths.Project:
     small(project, "from IPython.display import HTML\nHTML(f'<h2>{force}</h2>')")
     small(project, "1", notebook=plan.QUALITY_NOTEBOOK)
     assert {result.outcome for result in run(project)} == {
-        Outcome.PUBLISHED,
+        Outcome.DRAFT,
         Outcome.ONE_AUDIT,
         Outcome.NO_AUDITS,
     }
@@ -556,7 +556,7 @@ def test_missing_notebook_on_quality_fails_that_page_alone(project: paths.Projec
     results = {result.name: result for result in run(project)}
     assert results[QUALITY].outcome is Outcome.FAILED
     assert QUALITY_NOTEBOOK in results[QUALITY].headline
-    assert results["dorset"].outcome is Outcome.PUBLISHED
+    assert results["dorset"].outcome is Outcome.DRAFT
     assert results["dorset"].is_new
 
 
@@ -574,9 +574,9 @@ def test_report_that_cannot_be_put_in_its_place_stops_no_other(
     results = {result.name: result for result in run(project, rebuild=True)}
     assert {name: result.outcome for name, result in results.items() if result.is_new} == {
         "dorset": Outcome.FAILED,
-        "suffolk": Outcome.PUBLISHED,
+        "suffolk": Outcome.DRAFT,
         "hampshire": Outcome.ONE_AUDIT,
-        QUALITY: Outcome.PUBLISHED,
+        QUALITY: Outcome.DRAFT,
     }
     assert "no space left" in results["dorset"].headline
     assert due(project) == {}
@@ -587,7 +587,7 @@ def test_file_in_the_place_of_a_report_gives_way_to_it(project: paths.Project) -
     (project.reports / "dorset").write_text("in the way", encoding="utf-8")
     assert due(project) == each(NEW, of=("dorset",))
     assert {result.name: result.outcome for result in run(project) if result.is_new} == {
-        "dorset": Outcome.PUBLISHED
+        "dorset": Outcome.DRAFT
     }
     assert due(project) == {}
 

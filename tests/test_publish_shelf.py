@@ -34,7 +34,7 @@ DUMMY = {
 KNOWN = {
     "run_id": "1",
     "force": "dorset",
-    "outcome": Outcome.PUBLISHED,
+    "outcome": Outcome.DRAFT,
     "headline": "Mixed.",
     "about": "Two audits.",
     "compared": (),
@@ -616,7 +616,7 @@ def test_batch_that_was_killed_while_writing_far_away_is_finished_by_the_next(
     small(project, "1")
     place, asked = shelf.at(url), batch.Asked(("dorset",))
     (first,) = batch.run(project, place, asked)
-    assert first.outcome is Outcome.PUBLISHED
+    assert first.outcome is Outcome.DRAFT
     small(project, "'changed'")
     with monkeypatch.context() as patch:
         # after the lock and four files of the report, the notebook among them, and before its record
@@ -652,7 +652,7 @@ def test_command_publishes_to_a_bucket_and_verifies_against_it(
         return subprocess.run([command, *words], capture_output=True, text=True, timeout=120, check=False)
 
     made = casegrade("report", "dorset", "--output", url)
-    assert (made.returncode, made.stderr) == (0, "dorset: published (1 of 1)\n")
+    assert (made.returncode, made.stderr) == (0, "dorset: draft (1 of 1)\n")
     assert f"{url}/index.html" in made.stdout
     assert not project.reports.exists()
 
@@ -661,7 +661,7 @@ def test_command_publishes_to_a_bucket_and_verifies_against_it(
     copy.write_bytes(place.read("dorset/report.html") or b"")
     judged = casegrade("verify", str(copy), "--output", url)
     assert (judged.returncode, judged.stderr) == (0, "")
-    assert judged.stdout.startswith("As published: ")
+    assert judged.stdout.startswith("Draft: ")
 
     again = casegrade("report", "dorset", "--output", url, "--log-format", "json")
     told = [json.loads(line) for line in again.stderr.splitlines()]

@@ -12,7 +12,7 @@ from analysis.compare.change import Comparison, NoAudit, SingleAudit
 from analysis.evidence.cleaning import Evidence
 from analysis.present import wording
 from analysis.publish import batch, plan, record, shelf, site
-from analysis.publish.record import Outcome, RunRecord
+from analysis.publish.record import Outcome, RunRecord, SignOff, State
 
 # The index is made from what lies in `reports`. Here that is put there by hand, so that every
 # state can be had without a kernel; test_publish_batch.py looks at the index after real runs.
@@ -27,6 +27,8 @@ def run_record(force: str, **changed: Any) -> RunRecord:
         "run_id": "0" * 32,
         "force": force,
         "outcome": Outcome.PUBLISHED,
+        "state": State.PUBLISHED,
+        "sign_off": SignOff(reviewer="A Reader", signed=datetime(2024, 5, 2, 9, tzinfo=UTC), draft={}),
         "headline": f"Headline of {force}.",
         "about": f"Compared: two audits of {force}.",
         "compared": (f"{force}-2021-04-initial", f"{force}-2022-04-review"),
@@ -63,7 +65,8 @@ def publish(project: paths.Project, force: str, *, folder: str = "", **changed: 
 
 
 def text_of(project: paths.Project, evidence: Evidence) -> str:
-    return site.index(evidence, project, shelf.at(project.reports), footer=batch.footer(project))
+    pages = site.pages(evidence, project, shelf.at(project.reports), footer=batch.footer(project))
+    return pages[site.INDEX]
 
 
 def index_of(project: paths.Project, evidence: Evidence) -> Any:

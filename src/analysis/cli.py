@@ -509,7 +509,7 @@ def verify(
         str | None, typer.Option(help="Where the reports are, if not in the project's reports/.")
     ] = None,
 ) -> None:
-    """Say of a file that was passed on whether it is as published, superseded or altered."""
+    """Say of a file that was passed on whether it is as published, a draft, superseded or altered."""
     from analysis.publish import shelf
     from analysis.publish import verify as verifying
 
@@ -520,7 +520,8 @@ def verify(
         found = [verifying.verify(file, place, slugs) for file in files]
         for file, finding in zip(files, found, strict=True):
             _out.print(f"{file}: " if len(files) > 1 else "", finding.sentence, sep="", markup=False)
-    if any(finding.state is not verifying.State.AS_PUBLISHED for finding in found):
+    as_made = (verifying.State.AS_PUBLISHED, verifying.State.DRAFT)
+    if any(finding.state not in as_made for finding in found):
         raise typer.Exit(DATA_TO_MEND)
 
 

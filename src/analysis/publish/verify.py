@@ -23,6 +23,7 @@ class State(StrEnum):
     """What a file is."""
 
     AS_PUBLISHED = "as published"
+    DRAFT = "draft"
     SUPERSEDED = "superseded"
     ALTERED = "altered"
 
@@ -64,24 +65,18 @@ def verify(file: Path, place: Shelf, forces: Iterable[str], /) -> Finding:
     beside = record.parse(_beside(file))
     names = [*forces, plan.QUALITY]
     known = {name: found for name in names if (found := shelf.recorded(place, name)) is not None}
+    waiting = [found for name in known if (found := shelf.drafted(place, name)) is not None]
     if beside is not None and beside.outcome is not Outcome.FAILED:
         # sent along with its record, to somebody who has not got the reports
         known.setdefault(beside.force, beside)
-    for found in known.values():
+    for found in (*known.values(), *waiting):
         if digest in found.outputs.values():
-            when = f"{found.finished:%d %B %Y at %H:%M} UTC"
-            by = ", by the record that came with it" if found is beside else ""
-            return Finding(
-                State.AS_PUBLISHED, f"As published: {_what(found)}, run {found.run_id} of {when}{by}."
-            )
+            return _as_it_was_made(found, ", by the record that came with it" if found is beside else "")
     for found in known.values():
         for earlier in found.earlier:
             if digest in earlier.outputs.values():
-                return Finding(
-                    State.SUPERSEDED,
-                    f"Superseded: {_what(found)} as published on {earlier.finished:%d %B %Y}; it was made again on "
-                    f"{found.finished:%d %B %Y at %H:%M} UTC.",
-                )
+                was = f"{_what(found)} as made on {earlier.finished:%d %B %Y}"
+                return Finding(State.SUPERSEDED, f"Superseded: {was}; it was {_since(found)} UTC.")
     if beside is not None and file.name == record.FILE:
         raise UnknownFileError(f"{file.name} is what other files are held against: name one of those.")
     if beside is not None and beside.outcome is Outcome.FAILED:
@@ -97,6 +92,27 @@ def verify(file: Path, place: Shelf, forces: Iterable[str], /) -> Finding:
         f"Altered: this is no version of {_what(known[named])} that its record knows; "
         "take the file from where it was published.",
     )
+
+
+def _as_it_was_made(found: RunRecord, by: str) -> Finding:
+    when = f"{found.finished:%d %B %Y at %H:%M} UTC"
+    told = f"{_what(found)}, run {found.run_id} of {when}{by}"
+    if found.state is record.State.WITHDRAWN:
+        return Finding(
+            State.AS_PUBLISHED, f"As published: the page that says that {_what(found)} was withdrawn."
+        )
+    if found.state is record.State.DRAFT:
+        return Finding(State.DRAFT, f"Draft: as it was made, but not signed off: {told}.")
+    return Finding(State.AS_PUBLISHED, f"As published: {told}.")
+
+
+def _since(found: RunRecord) -> str:
+    """What became of the report after an earlier version, and when."""
+    if found.withdrawal is not None:
+        return f"withdrawn on {found.withdrawal.withdrawn:%d %B %Y at %H:%M}"
+    if found.sign_off is not None:
+        return f"published on {found.sign_off.signed:%d %B %Y at %H:%M}"
+    return f"made again on {found.finished:%d %B %Y at %H:%M}"
 
 
 def _beside(file: Path) -> bytes | None:

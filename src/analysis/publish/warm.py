@@ -383,7 +383,12 @@ def _key(settings: tuple[tuple[str, str], ...]) -> str:
     # looked at each time: in JupyterLab, a kernel that is started again is to have the code as it is now
     source = Path(__file__).parents[1]
     packages = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
-    stamps = [(str(path), path.stat().st_mtime_ns) for path in sorted(source.rglob("*.py"))]
+    # templates too: workers refuse a job from whoever has others
+    stamps = [
+        (str(path), path.stat().st_mtime_ns)
+        for path in sorted(source.rglob("*"))
+        if path.suffix not in ("", ".pyc")
+    ]
     stamps += [(name, Path(name).stat().st_mtime_ns) for name in sorted(packages)]
     # one that was started with less cannot give more
     ceilings = [os.getpriority(os.PRIO_PROCESS, 0), *(resource.getrlimit(kind)[1] for kind in _LIMITED)]
