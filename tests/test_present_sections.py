@@ -38,7 +38,8 @@ ADDRESS = 'https://example.org/"onmouseover="alert(1)'
 # what sections are made of; a script, an image or a frame is none of it
 TAGS = {
     "a", "caption", "desc", "details", "div", "figcaption", "figure", "g", "h3", "li", "line", "p", "path", "rect",
-    "span", "strong", "style", "summary", "svg", "table", "tbody", "td", "text", "th", "thead", "title", "tr", "tspan", "ul",
+    "span", "strong", "style", "summary", "svg", "table", "tbody", "td",
+    "text", "th", "thead", "title", "tr", "tspan", "ul",
 }  # fmt: skip
 
 

@@ -143,6 +143,7 @@ def problems(page: str, subject: Subject, /) -> list[Problem]:
     return found
 
 
+_IN_TABLES = ("a table cell", "a header cell", "a caption")
 _BLOCKS = {
     "caption": "a caption",
     "dd": "a list item",
@@ -230,6 +231,7 @@ class _Page:
             (one.where, one.text)
             for one in self.said
             if not (one.is_attribute or one.is_quoted or one.is_around or one.is_axis)
+            and one.where != "a script"
         )
 
     def quotations(self) -> Iterator[str]:
@@ -529,22 +531,25 @@ def _other_forces(page: _Page, subject: Subject) -> Iterator[str]:
     if not subject.others:
         return
     pattern, own = _named(subject.others), _named(subject.own) if subject.own else None
-    for where, text in page.texts():
-        if where.startswith("a link") and text.startswith(("https://", "http://")):
+    for one in page.said:
+        is_source = one.where == "a link" and one.text.startswith(("https://", "http://"))
+        # the name of a newspaper may have that of a county in it
+        if is_source or (one.is_quoted and one.where not in _IN_TABLES):
             continue
-        bare = own.sub(" ", text) if own else text
+        bare = own.sub(" ", one.text) if own else one.text
         if found := pattern.search(bare):
-            yield f'{where} names "{found.group()}", which is another force.'
+            yield f'{one.where} names "{found.group()}", which is another force.'
 
 
 @lru_cache(maxsize=128)
 def _named(names: tuple[str, ...]) -> re.Pattern[str]:
     longest_first = sorted({name for name in names if name}, key=lambda name: (-len(name), name))
-    return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, longest_first))})(?![\w-])")
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
 
 
 def _restricted(page: _Page, subject: Subject) -> Iterator[str]:
-    for where, text in page.texts():
+    names = ((f"the attribute {name}", name) for element in page.elements for name in element.attrib)
+    for where, text in (*page.texts(), *names):
         low = text.lower()
         for column in subject.columns:
             spaced = column.replace("_", " ")
@@ -569,7 +574,7 @@ _MONTH = "January|February|March|April|May|June|July|August|September|October|No
 _DATES = re.compile(
     rf"\d{{4}}-\d{{2}}(?:-\d{{2}})?(?!\d)|(?:\b\d{{1,2}} )?(?:{_MONTH}) (?:19|20)\d\d\b|\b\d{{1,2}}:\d\d(?::\d\d)?\b"
     r"|\bversion \d+(?:\.\d+)*"
-    r"|\b(?:in|of|and|to|from|published|since|until|\() ?(?:19|20)\d\d\b(?! (?:cases|audited|of\b|points|\())"
+    r"|\b(?:in|of|or|and|to|from|published|since|until|\() ?(?:19|20)\d\d\b(?!-\d| (?:cases|audited|of\b|points|\())"
 )
 _NUMBER = re.compile(
     r"(?<![\w.])([+\u2212-]?)(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?\s?(%|(?:percentage )?points?\b)?(?![\w])"
