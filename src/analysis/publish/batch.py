@@ -275,7 +275,7 @@ def publish(
         if not step.is_due:
             settle(_kept(step, project))
     if due:
-        jobs = _jobs(list(due.values()), evidence, project, asked, limits)
+        jobs = _jobs(list(due.values()), evidence, project, place, asked, limits)
         for made in _all_made(jobs, executor, width, limits):
             settle(_placed(due[made.name], made, project, place, asked, evidence.inputs))
     _write_site(evidence, project, place)
@@ -292,7 +292,12 @@ def _kept(step: Step, project: paths.Project) -> Result:
 
 
 def _jobs(
-    due: Sequence[Step], evidence: Evidence, project: paths.Project, asked: Asked, limits: Limits
+    due: Sequence[Step],
+    evidence: Evidence,
+    project: paths.Project,
+    place: Shelf,
+    asked: Asked,
+    limits: Limits,
 ) -> Iterator[Job]:
     until = None if limits.run is None else time.time() + limits.run
     excerpts = Excerpts(evidence)
@@ -320,7 +325,10 @@ def _jobs(
             parameters=step.parameters,
             # without it the report fails, and says so
             files={**files, path: notebook} if notebook is not None else files,
-            words=of_the_data if step.force is None else of_a_force,
+            words=replace(
+                of_the_data if step.force is None else of_a_force,
+                index=_index_from(step.name, place, is_draft=not asked.publish),
+            ),
             code=step.depends_on[plan.CODE],
             limit=limits.report,
             until=until,
@@ -328,6 +336,12 @@ def _jobs(
             formats=asked.formats,
             sign_off=SignOff(reviewer=None, signed=record.now(), draft={}) if asked.publish else None,
         )
+
+
+def _index_from(name: str, place: Shelf, *, is_draft: bool) -> str:
+    """The way from a report's page to the index: a draft beside what is published lies one folder deeper."""
+    is_beside = is_draft and _is_final(shelf.recorded(place, name))
+    return f"../../{site.INDEX}" if is_beside else f"../{site.INDEX}"
 
 
 def _subject(force: str | None, named: vocabulary.Forces) -> Subject:
@@ -524,9 +538,11 @@ def _signed(
     from analysis.publish import making
 
     asked = Asked((), formats=frozenset(draft.formats))
-    (job,) = _jobs([step], evidence, project, asked, Limits())
+    (job,) = _jobs([step], evidence, project, place, asked, Limits())
     signed = SignOff(reviewer=reviewer, signed=record.now(), draft=draft.outputs)
-    made = making.make(replace(job, sign_off=signed, executed=place.read(f"{folder}/{making.NOTEBOOK}")))
+    words = replace(job.words, index=f"../{site.INDEX}")
+    notebook = place.read(f"{folder}/{making.NOTEBOOK}")
+    made = making.make(replace(job, words=words, sign_off=signed, executed=notebook))
     if made.outcome is Outcome.FAILED:
         return Result(step.name, Outcome.FAILED, made.headline, True)
     outputs = {name: record.sha256(content) for name, content in made.files.items()}
