@@ -78,10 +78,11 @@ def _plainly(complain: Callable[[str], None] = _complain) -> Iterator[None]:
     from analysis.publish.gate import GateError
     from analysis.publish.parameters import ParameterError
     from analysis.publish.record import SignOffError
+    from analysis.publish.revisions import RevisionsError
     from analysis.publish.shelf import LockedError, ShelfError
     from analysis.publish.verify import UnknownFileError
 
-    to_mend = (EvidenceError, GateError, vocabulary.ForcesError)
+    to_mend = (EvidenceError, GateError, RevisionsError, vocabulary.ForcesError)
     impossible = (
         ParameterError,
         SelectionError,

@@ -241,11 +241,11 @@ def figures(examined: Comparison | SingleAudit, /) -> Table:
     """Every figure: measure, period, value, range, cases and base; one row per measure and period."""
     rows = [
         {
-            "measure": _measure_label(row["measure"]),
-            "period": _PERIOD_LABELS[row["period"]],
-            "value": _figure(row, "value"),
-            "lower": _figure(row, "lower"),
-            "upper": _figure(row, "upper"),
+            "measure": measure_label(row["measure"]),
+            "period": PERIODS[row["period"]],
+            "value": figure_text(row, "value"),
+            "lower": figure_text(row, "lower"),
+            "upper": figure_text(row, "upper"),
             "n_cases": "" if row["n_cases"] is None else str(row["n_cases"]),
             "base": "" if row["base"] is None else str(row["base"]),
             "note": row["note"] or "",
@@ -269,10 +269,11 @@ def figures(examined: Comparison | SingleAudit, /) -> Table:
     )
 
 
-_PERIOD_LABELS = {BASELINE: "earlier", FOLLOW_UP: "later", CHANGE: "change"}
+PERIODS = {BASELINE: "earlier", FOLLOW_UP: "later", CHANGE: "change"}
 
 
-def _measure_label(measure: str) -> str:
+def measure_label(measure: str, /) -> str:
+    """A measure in words: "Share graded good" for `share_good`."""
     words = measure.replace("_", " ")
     for start, label in (
         ("share ", "Share "),
@@ -284,7 +285,8 @@ def _measure_label(measure: str) -> str:
     return words
 
 
-def _figure(row: dict[str, Any], key: str) -> str:
+def figure_text(row: dict[str, Any], key: str, /) -> str:
+    """The value, or an end of its interval, of a row of figures: "31%", "+5 points", "not known"."""
     if row[key] is None:
         return "" if row["value"] is not None else NOT_KNOWN
     is_points = row["period"] == CHANGE and row["measure"] != "superiority"

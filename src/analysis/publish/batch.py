@@ -18,11 +18,12 @@ from analysis.evidence import cleaning, sources
 from analysis.evidence.cleaning import Evidence, Excerpts
 from analysis.evidence.faults import EvidenceError
 from analysis.present import wording
-from analysis.publish import cluster, parameters, plan, pool, record, shelf, site, warm
+from analysis.publish import cluster, parameters, plan, pool, record, revisions, shelf, site, warm
 from analysis.publish.gate import Subject
 from analysis.publish.job import Job, Made, Words, failed
 from analysis.publish.plan import Step
 from analysis.publish.record import Earlier, Outcome, RunRecord, SignOff, SignOffError, State, Withdrawal
+from analysis.publish.revisions import History, Revision
 from analysis.publish.shelf import Shelf, ShelfError
 
 QUALITY_TITLE = "Data quality: what was read, corrected, refused and in conflict"
@@ -302,6 +303,8 @@ def _jobs(
     until = None if limits.run is None else time.time() + limits.run
     excerpts = Excerpts(evidence)
     named = vocabulary.forces(project.raw)
+    past = _past(place)
+    inputs = evidence.inputs
     notebooks = cache(lambda name: _content(project.notebooks / name))
     package = sources.datapackage(project.raw)
     of_a_force = Words(
@@ -335,7 +338,25 @@ def _jobs(
             subject=_subject(step.force, named),
             formats=asked.formats,
             sign_off=SignOff(reviewer=None, signed=record.now(), draft={}) if asked.publish else None,
+            history=_history(step, place, inputs, past.get(step.name, ())),
         )
+
+
+def _history(
+    step: Step, place: Shelf, inputs: Mapping[str, str], past: Sequence[Revision], *, is_final: bool = False
+) -> History:
+    """What the new version is held against: the last one; or, if `is_final`, the last that was published."""
+    latest = shelf.latest(place, step.name)
+    if is_final:
+        # what drafts said on the way is no concern of its readers
+        past = [one for one in past if one.version == State.PUBLISHED]
+        known = shelf.recorded(place, step.name)
+        latest = (step.name, known) if known is not None and known.state is State.PUBLISHED else None
+    if latest is None:
+        return History(past=tuple(past))
+    folder, earlier = latest
+    why = revisions.reason(earlier, inputs, step.depends_on)
+    return History(place.read(f"{folder}/figures.csv"), why, tuple(past))
 
 
 def _index_from(name: str, place: Shelf, *, is_draft: bool) -> str:
@@ -402,6 +423,21 @@ def _outcome(job: Job, future: Future[Made]) -> Made:
         return failed(job, f"{type(error).__name__}: {error}")
 
 
+def _past(place: Shelf) -> dict[str, list[Revision]]:
+    """The revisions that are known, by report."""
+    found: dict[str, list[Revision]] = {}
+    for one in revisions.read(place.read(revisions.FILE)):
+        found.setdefault(one.force, []).append(one)
+    return found
+
+
+def _note(moved: Sequence[Revision], run_id: str, place: Shelf) -> None:
+    """Add figures that moved to the list of all reports."""
+    if moved:
+        told = revisions.added(place.read(revisions.FILE), [replace(one, run_id=run_id) for one in moved])
+        shelf.write_if_changed(place, revisions.FILE, told)
+
+
 def _placed(
     step: Step, made: Made, project: paths.Project, place: Shelf, asked: Asked, inputs: Mapping[str, str]
 ) -> Result:
@@ -450,6 +486,7 @@ def _placed(
     except ShelfError as error:
         # one that does not fit, or whose folder is somebody else's, is no reason to stop the others
         return Result(step.name, Outcome.FAILED, str(error), True, step.reasons)
+    _note(made.revisions, written.run_id, place)
     return Result(step.name, made.outcome, made.headline, True, step.reasons, written)
 
 
@@ -542,7 +579,9 @@ def _signed(
     signed = SignOff(reviewer=reviewer, signed=record.now(), draft=draft.outputs)
     words = replace(job.words, index=f"../{site.INDEX}")
     notebook = place.read(f"{folder}/{making.NOTEBOOK}")
-    made = making.make(replace(job, words=words, sign_off=signed, executed=notebook))
+    past = _past(place).get(step.name, [])
+    history = _history(step, place, draft.inputs, past, is_final=True)
+    made = making.make(replace(job, words=words, sign_off=signed, executed=notebook, history=history))
     if made.outcome is Outcome.FAILED:
         return Result(step.name, Outcome.FAILED, made.headline, True)
     outputs = {name: record.sha256(content) for name, content in made.files.items()}
@@ -556,6 +595,7 @@ def _signed(
         }
     )
     place.place(step.name, {**made.files, record.FILE: record.text(written).encode()})
+    _note(made.revisions, written.run_id, place)
     return Result(step.name, made.outcome, made.headline, True, ("it was signed off",), written)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from analysis.publish import record
 from analysis.publish.gate import Subject
 from analysis.publish.record import Outcome, SignOff
+from analysis.publish.revisions import History, Revision
 
 PDF, INTERACTIVE = "pdf", "interactive"
 
@@ -51,6 +52,7 @@ class Job:
         subject: what no page of the report may say, and what it is about (`gate.Subject`).
         formats: what is to be made besides the usual: `PDF`, `INTERACTIVE`.
         sign_off: who let it be published; null for a draft.
+        history: what the report was before.
         executed: the notebook as it was run; then it is not run again, and only dressed anew.
     """
 
@@ -66,6 +68,7 @@ class Job:
     formats: frozenset[str] = frozenset()
     sign_off: SignOff | None = None
     executed: bytes | None = field(default=None, repr=False)
+    history: History = field(default_factory=History, repr=False)
 
     @property
     def signed(self) -> date | None:
@@ -89,6 +92,7 @@ class Made:
     kernel: str
     attempts: int
     sign_off: SignOff | None = None
+    revisions: tuple[Revision, ...] = field(default=(), repr=False)
 
 
 def failed(job: Job, problem: str, /, *, started: datetime | None = None) -> Made:

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from analysis import paths, storage
 from analysis.compare import change
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
 from analysis.present import wording
-from analysis.publish import formats, gate, page, record, runner
+from analysis.publish import formats, gate, page, record, revisions, runner
 from analysis.publish.job import Job, Made, failed, plain
-from analysis.publish.record import Outcome
+from analysis.publish.record import Outcome, State
+from analysis.publish.revisions import Revision
 
 NOTEBOOK = "report.ipynb"
 
@@ -42,6 +44,7 @@ def make(job: Job, /) -> Made:
     run = runner.Run()
     examined: Comparison | SingleAudit | NoAudit | None = None
     headline, about, problem = "", "", None
+    moved: list[Revision] = []
     folder = storage.scratch("job")
     try:
         project, made = paths.Project(folder.resolve() / "project"), folder / "made"
@@ -52,7 +55,7 @@ def make(job: Job, /) -> Made:
                 examined = _examined(job, project)
                 headline = _description(job, examined)
                 about = "" if examined is None else wording.compared(examined)
-                _build(job, examined, project, made, run, limit, overdue)
+                moved = _build(job, examined, project, made, run, limit, overdue)
         except (runner.RunError, page.PageError, gate.GateError) as error:
             problem = plain(str(error))
         except Exception as error:  # whatever it is, it must not stop the other reports
@@ -77,6 +80,7 @@ def make(job: Job, /) -> Made:
         kernel=run.kernel,
         attempts=run.attempts,
         sign_off=job.sign_off,
+        revisions=tuple(moved),
     )
 
 
@@ -117,7 +121,8 @@ def _build(
     run: runner.Run,
     limit: float | None,
     overdue: str | None,
-) -> None:
+) -> list[Revision]:
+    """Fill the folder `made`; returns the figures that moved."""
     if job.executed is not None:
         (made / NOTEBOOK).write_bytes(job.executed)
         executed = nbformat.reads(job.executed.decode(), as_version=4)
@@ -137,6 +142,8 @@ def _build(
         formats.write_xlsx(examined, made / "figures.xlsx", licence=job.words.licence, as_of=job.words.as_of)
         figures = (made / "figures.csv").read_bytes()
     clock = time.monotonic()
+    moved = _moved(job, figures)
+    told = tuple(revisions.sentence(one) for one in (*moved, *job.history.past)[: revisions.SHOWN])
     text = page.PageText(
         title=job.words.title or wording.title(_known(examined)),
         description=_description(job, examined),
@@ -145,12 +152,26 @@ def _build(
         name=job.name,
         status=wording.version(signed=job.signed, as_of=job.words.as_of, data_version=job.words.data_version),
         is_draft=job.signed is None,
+        changes=None if figures is None else told,
     )
     hidden = _SINGLE_ONLY if isinstance(examined, Comparison) else _COMPARISON_ONLY
     rendered = page.render(executed, text, without_tags=[hidden])
-    gate.check(rendered, _subject(job, examined, project, figures))
+    gate.check(rendered, _subject(job, examined, project, figures, told))
     (made / page.REPORT).write_text(rendered, encoding="utf-8")
     run.seconds["page"] = time.monotonic() - clock
+    return moved
+
+
+def _moved(job: Job, figures: bytes | None) -> list[Revision]:
+    return revisions.between(
+        job.history.figures,
+        figures,
+        date=record.now() if job.sign_off is None else job.sign_off.signed,
+        reason=job.history.reason,
+        version=State.DRAFT if job.sign_off is None else State.PUBLISHED,
+        # whoever puts the report in its place knows it
+        run_id="",
+    )
 
 
 def _subject(
@@ -158,11 +179,12 @@ def _subject(
     examined: Comparison | SingleAudit | NoAudit | None,
     project: paths.Project,
     figures: bytes | None,
+    changes: Sequence[str],
 ) -> gate.Subject:
     """What the page is held against: the figures as their file has them, and what the sources print."""
     if examined is None or figures is None:
         return job.subject
-    printed: set[str] = set()
+    printed = set(gate.numbers_in(" ".join(changes)))
     for table in _QUOTED:
         rows = pl.read_parquet(project.processed / f"{table}.parquet").rows()
         printed.update(*(gate.numbers_in(str(cell)) for row in rows for cell in row))

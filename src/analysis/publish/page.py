@@ -32,7 +32,8 @@ class PageText:
     """The words around a notebook's own: title, description for search, path of the index, footer lines.
 
     `name` is that of the report, by which a copy that was passed on is known again. `status` says what
-    kind of version it is, and a draft is marked as one all over the page.
+    kind of version it is, and a draft is marked as one all over the page. `changes` are the figures that
+    moved, in words; null for a page that has none.
     """
 
     title: str
@@ -42,6 +43,7 @@ class PageText:
     name: str = ""
     status: str = ""
     is_draft: bool = False
+    changes: tuple[str, ...] | None = None
 
 
 def style() -> str:
@@ -79,6 +81,7 @@ def render(notebook: "NotebookNode", text: PageText, /, *, without_tags: Sequenc
         "footer": text.footer,
         "status": text.status,
         "is_draft": text.is_draft,
+        "changes": text.changes,
         "style": style(),
     }
     body, _ = _exporter().from_notebook_node(type(notebook)(shown), resources={"page": page})

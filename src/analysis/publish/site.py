@@ -16,8 +16,9 @@ from analysis import paths, vocabulary
 from analysis.compare.change import NoAudit
 from analysis.evidence.cleaning import Evidence, Excerpts
 from analysis.present import plainly, wording
-from analysis.publish import gate, page, plan, shelf
+from analysis.publish import feed, gate, page, plan, revisions, shelf
 from analysis.publish.record import Outcome, RunRecord, State, Withdrawal
+from analysis.publish.revisions import Revision
 from analysis.publish.shelf import Shelf
 
 INDEX = "index.html"
@@ -124,21 +125,25 @@ def pages(
         GateError: if one of them must not be published.
     """
     listed = rows(evidence, project, place)
+    moved = revisions.read(place.read(revisions.FILE))
+    names = {row.force.slug: row.force.full_name for row in listed}
     subject = gate.Subject(is_interactive=True)
-    index = _index(listed, place, footer=footer)
+    index = _index(listed, moved, place, footer=footer)
     if gate.problems(index, subject):
         # an error may tell what no page may: then it is for those who can read the record
         listed = [_without_reason(row) if row.status == Outcome.FAILED else row for row in listed]
-        index = _index(listed, place, footer=footer)
+        index = _index(listed, moved, place, footer=footer)
         gate.check(index, subject)
-    return {INDEX: index}
+    return {INDEX: index, feed.FILE: feed.atom(moved, names=names, page=REPORT)}
 
 
 def _without_reason(row: Row) -> Row:
     return replace(row, headline=f"The last run failed. Its record in {row.force.slug}/failed says why.")
 
 
-def _index(listed: list[Row], place: Shelf, *, footer: tuple[str, ...]) -> str:
+def _index(listed: list[Row], moved: list[Revision], place: Shelf, *, footer: tuple[str, ...]) -> str:
+    names = {row.force.slug: row.force.full_name for row in listed}
+    changes = [(names.get(one.force, one.force), revisions.sentence(one)) for one in moved[: revisions.SHOWN]]
     quality = f"{plan.QUALITY}/{REPORT}"
     counts = Counter(str(row.status) for row in listed)
     updated = max((row.updated for row in listed if row.updated is not None), default=None)
@@ -146,6 +151,10 @@ def _index(listed: list[Row], place: Shelf, *, footer: tuple[str, ...]) -> str:
         "index.html.j2",
         rows=listed,
         counts=[(str(status), counts[status]) for status in _STATUSES if counts[status]],
+        changes=changes,
+        has_more=len(moved) > len(changes),
+        revisions=revisions.FILE,
+        feed=feed.FILE,
         updated=None if updated is None else wording.day(updated),
         footer=footer,
         limits=wording.LIMITS,

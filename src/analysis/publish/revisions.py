@@ -1,0 +1,240 @@
+"""What moved between two versions of a report: which figure, from what to what, when and why.
+
+The list of all reports, `revisions.csv`, only grows: newest first, one row per figure that moved.
+"""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from analysis.present import plainly, tables, wording
+from analysis.publish import plan
+from analysis.publish.record import RunRecord, State
+
+FILE = "revisions.csv"
+# raw files whose change is one of the data as published; the others describe or correct
+_CORRECTIONS = "corrections.toml"
+_NUMBERS = ("value", "lower", "upper", "n_cases", "base")
+# what a page or a feed can show of a long history
+SHOWN = 30
+
+
+class Reason(StrEnum):
+    """Why a figure moved."""
+
+    DATA = "data"
+    CORRECTION = "correction"
+    METHOD = "method"
+
+
+class RevisionsError(Exception):
+    """A list of revisions that cannot be read, and so must not be written over. The message says what to do."""
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One figure that moved. Numbers are as in `figures.csv`; empty if there was or is none.
+
+    Attributes:
+        date: when the new version was made, in UTC.
+        force: slug.
+        measure: as in `figures.csv`.
+        period: as in `figures.csv`.
+        reason: one of `Reason`, or several joined by "and".
+        detail: the same in words.
+        version: what the new version is: draft or published.
+        run_id: of the run that made it.
+    """
+
+    date: str
+    force: str
+    measure: str
+    period: str
+    old_value: str
+    new_value: str
+    old_lower: str
+    new_lower: str
+    old_upper: str
+    new_upper: str
+    old_n_cases: str
+    new_n_cases: str
+    old_base: str
+    new_base: str
+    reason: str
+    detail: str
+    version: str
+    run_id: str
+
+
+@dataclass(frozen=True)
+class History:
+    """What a report was before.
+
+    Attributes:
+        figures: `figures.csv` of the version that a new one is held against; null for a first one.
+        reason: why they may differ: from `reason`.
+        past: revisions of the report that are known already, newest first.
+    """
+
+    figures: bytes | None = None
+    reason: tuple[str, str] = (Reason.METHOD.value, "")
+    past: tuple[Revision, ...] = ()
+
+
+_COLUMNS = tuple(field.name for field in fields(Revision))
+
+
+def between(
+    old: bytes | None,
+    new: bytes | None,
+    /,
+    *,
+    date: datetime,
+    reason: tuple[str, str],
+    version: str,
+    run_id: str,
+) -> list[Revision]:
+    """The figures that differ between two versions of `figures.csv`, in its order, dropped ones last.
+
+    A figure moved if its value, interval, cases or base did; a note alone is no figure. A report that
+    had no figures before, or whose old file cannot be read, has nothing that could have moved.
+
+    Args:
+        old: the earlier file; null if there was none.
+        new: the later file; null if there is none.
+        date: when the later version was made.
+        reason: from `reason`.
+        version: what the later version is: draft or published.
+        run_id: of the run that made it.
+    """
+    before, after = _figures(old), _figures(new)
+    if not before:
+        return []
+    found = []
+    for key in [*after, *(key for key in before if key not in after)]:
+        was, now = before.get(key, {}), after.get(key, {})
+        if all(was.get(name, "") == now.get(name, "") for name in _NUMBERS):
+            continue
+        force = (now or was)["force"]
+        sides = {
+            f"{side}_{name}": row.get(name, "")
+            for name in _NUMBERS
+            for side, row in (("old", was), ("new", now))
+        }
+        found.append(
+            Revision(
+                date=date.isoformat(timespec="seconds"),
+                force=force,
+                measure=key[0],
+                period=key[1],
+                reason=reason[0],
+                detail=reason[1],
+                version=version,
+                run_id=run_id,
+                **sides,
+            )
+        )
+    return found
+
+
+def _figures(content: bytes | None) -> dict[tuple[str, str], dict[str, str]]:
+    try:
+        rows = list(csv.DictReader(io.StringIO((content or b"").decode()), strict=True))
+        return {(row["measure"], row["period"]): {**row, "force": row["force"]} for row in rows}
+    except (ValueError, KeyError, csv.Error):
+        return {}
+
+
+def reason(old: RunRecord, inputs: Mapping[str, str], depends_on: Mapping[str, str], /) -> tuple[str, str]:
+    """Why figures of a new version may differ: `Reason`s joined by "and", and what changed, in words.
+
+    Where the force's rows changed, it is for the raw files that did: for corrections that were
+    declared, or for the data. Rows that changed though no raw file did are read in another way now.
+
+    Args:
+        old: the record of the earlier version.
+        inputs: hashes of the raw files and the notebook behind the later one.
+        depends_on: hashes of all that the later one depends on (`plan.Step`).
+    """
+    changed = {name for name in {*old.inputs, *inputs} if old.inputs.get(name) != inputs.get(name)}
+    found = set()
+    if old.depends_on.get(plan.EVIDENCE) != depends_on[plan.EVIDENCE]:
+        if any(name.endswith(".csv") for name in changed):
+            found.add(Reason.DATA)
+        if _CORRECTIONS in changed:
+            found.add(Reason.CORRECTION)
+        if not found:
+            found.add(Reason.METHOD)
+    rules = (plan.NOTEBOOK, plan.CODE, plan.LIBRARIES, plan.PARAMETERS)
+    if any(old.depends_on.get(kind) != depends_on[kind] for kind in rules):
+        found.add(Reason.METHOD)
+    named = [one.value for one in Reason if one in found] or [Reason.METHOD.value]
+    return " and ".join(named), "; ".join(plan.changes(old.depends_on, depends_on))
+
+
+def read(content: bytes | None, /) -> list[Revision]:
+    """The revisions of a file, in its order; none if there is no file.
+
+    Raises:
+        RevisionsError: if it is not such a list.
+    """
+    if content is None:
+        return []
+    try:
+        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8")), strict=True))
+        return [Revision(**{name: plainly.unguarded(row[name]) for name in _COLUMNS}) for row in rows]
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+        raise RevisionsError(
+            f"{FILE} cannot be read, and what it lists would be lost: restore it from a copy, or move it away."
+        ) from error
+
+
+def added(content: bytes | None, new: Sequence[Revision], /) -> str:
+    """The text of the list with revisions added on top; those that it has already are not added again.
+
+    Raises:
+        RevisionsError: if the content is not such a list.
+    """
+    known = read(content)
+    keys = {(one.run_id, one.measure, one.period, one.version) for one in known}
+    fresh = [one for one in new if (one.run_id, one.measure, one.period, one.version) not in keys]
+    lines = io.StringIO()
+    rows = csv.writer(lines, lineterminator="\n")
+    rows.writerow(_COLUMNS)
+    rows.writerows([plainly.guarded(cell) for cell in astuple(one)] for one in (*fresh, *known))
+    return lines.getvalue()
+
+
+def sentence(one: Revision, /) -> str:
+    """A revision in words: which figure, what it was, what it is, when and why."""
+    label = f"{tables.measure_label(one.measure)}, {tables.PERIODS.get(one.period, one.period)}"
+    when = wording.day(datetime.fromisoformat(one.date).date())
+    if one.version == State.DRAFT:
+        when += ", draft"
+    because = f"{one.reason}: {one.detail}" if one.detail else one.reason
+    return f"{label}: {_side(one, 'old')} before, {_side(one, 'new')} now ({when}; {because})."
+
+
+def _side(one: Revision, side: str) -> str:
+    def number(name: str, kind: type = float) -> Any:
+        text = getattr(one, f"{side}_{name}")
+        return kind(text) if text else None
+
+    row = {
+        "measure": one.measure,
+        "period": one.period,
+        **{name: number(name) for name in ("value", "lower", "upper")},
+        **{name: number(name, int) for name in ("n_cases", "base")},
+    }
+    if row["value"] is None:
+        return tables.NOT_KNOWN
+    told = tables.figure_text(row, "value")
+    if row["lower"] is not None:
+        told += f" (range {tables.figure_text(row, 'lower')} to {tables.figure_text(row, 'upper')})"
+    if row["n_cases"] is not None:
+        told += f", {row['n_cases']} of {row['base']} cases"
+    return told

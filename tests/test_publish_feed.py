@@ -1,0 +1,79 @@
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from analysis.publish import feed, revisions
+from analysis.publish.revisions import Revision
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+NAMES = {"dorset": "Dorset Police", "kent": "Kent <&> Police"}
+MOVED = Revision(
+    "2026-11-24T10:30:00+00:00", "dorset", "share_good", "follow_up", "0.322581", "0.354839", "", "", "", "",
+    "10", "11", "31", "31", "data", "its audits changed", "published", "r1",
+)  # fmt: skip
+LIST = [
+    MOVED,
+    replace(MOVED, measure="share_inadequate"),
+    replace(MOVED, force="kent", run_id="r2", version="draft", date="2026-11-23T09:00:00+00:00"),
+    replace(MOVED, run_id="r0", date="2026-01-02T09:00:00+00:00"),
+]
+
+
+def parsed(moved: list[Revision]) -> Any:
+    return etree.fromstring(feed.atom(moved, names=NAMES, page="report.html").encode())
+
+
+def test_feed_has_what_the_standard_asks_for() -> None:
+    tree = parsed(LIST)
+    assert tree.tag == f"{ATOM}feed"
+    assert tree.findtext(f"{ATOM}author/{ATOM}name") == "casegrade"
+    for element in (tree, *tree.iterfind(f"{ATOM}entry")):
+        for tag in ("id", "title", "updated"):
+            assert len(element.findall(f"{ATOM}{tag}")) == 1
+        assert datetime.fromisoformat(element.findtext(f"{ATOM}updated")).tzinfo is not None
+        assert element.findtext(f"{ATOM}id").startswith("urn:uuid:")
+    ids = [one.text for one in tree.iter(f"{ATOM}id")]
+    assert len(ids) == len(set(ids))
+
+
+def test_one_entry_per_report_and_version_newest_first() -> None:
+    tree = parsed(LIST)
+    assert [one.text for one in tree.iterfind(f"{ATOM}entry/{ATOM}title")] == [
+        "Dorset Police: figures changed (data)",
+        "Draft: Kent <&> Police: figures changed (data)",
+        "Dorset Police: figures changed (data)",
+    ]
+    assert tree.findtext(f"{ATOM}updated") == MOVED.date
+
+
+def test_entry_says_what_the_report_says_and_links_to_it() -> None:
+    entry = parsed(LIST).find(f"{ATOM}entry")
+    assert entry.findtext(f"{ATOM}content").splitlines() == [revisions.sentence(one) for one in LIST[:2]]
+    assert entry.find(f"{ATOM}link").get("href") == "dorset/report.html"
+
+
+def test_feed_without_revisions_is_a_feed_all_the_same() -> None:
+    tree = parsed([])
+    assert tree.findtext(f"{ATOM}updated")
+    assert tree.find(f"{ATOM}entry") is None
+
+
+def test_same_revisions_make_the_same_feed() -> None:
+    assert feed.atom(LIST, names=NAMES, page="p") == feed.atom(LIST, names=NAMES, page="p")
+
+
+@pytest.mark.parametrize(
+    "hostile", ["<script>alert(1)</script>", "]]>", "\u202eevil", "\x00\x08", "\N{POLICE CAR}"]
+)
+def test_words_are_harmless_whatever_they_are(hostile: str) -> None:
+    tree = parsed([replace(MOVED, detail=hostile)])
+    assert {one.tag.removeprefix(ATOM) for one in tree.iter()} <= {
+        "feed", "id", "title", "updated", "author", "name", "link", "entry", "content",
+    }  # fmt: skip
+    told = tree.findtext(f"{ATOM}entry/{ATOM}content")
+    assert "\u202e" not in told
+    if hostile.isascii() and hostile.isprintable():
+        assert hostile in told
