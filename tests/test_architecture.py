@@ -42,6 +42,7 @@ FLOORS = (
     "publish.runner",
     "publish.page",
     "publish.gate",
+    "publish.pdf",
     "publish.formats",
     "publish.shelf",
     "publish.plan",

@@ -77,6 +77,7 @@ def _plainly(complain: Callable[[str], None] = _complain) -> Iterator[None]:
     from analysis.publish.cluster import ClusterError
     from analysis.publish.gate import GateError
     from analysis.publish.parameters import ParameterError
+    from analysis.publish.pdf import PdfError
     from analysis.publish.record import SignOffError
     from analysis.publish.revisions import RevisionsError
     from analysis.publish.shelf import LockedError, ShelfError
@@ -85,6 +86,7 @@ def _plainly(complain: Callable[[str], None] = _complain) -> Iterator[None]:
     to_mend = (EvidenceError, GateError, RevisionsError, vocabulary.ForcesError)
     impossible = (
         ParameterError,
+        PdfError,
         SelectionError,
         vocabulary.VocabularyError,
         paths.ProjectNotFoundError,
@@ -213,6 +215,7 @@ def report(
         str | None,
         typer.Option(help="Where the reports go: a folder, or a URL that fsspec knows (s3://...)."),
     ] = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Make each report as a tagged PDF too.")] = False,
     auto_publish: Annotated[
         bool,
         typer.Option(
@@ -231,6 +234,7 @@ def report(
 ) -> None:
     """Make the reports of some forces or all that are out of date, and the index."""
     from analysis.publish import batch, plan, shelf
+    from analysis.publish.job import PDF
     from analysis.publish.parameters import ParameterError
     from analysis.publish.record import Outcome
 
@@ -252,7 +256,12 @@ def report(
         values = batch.check_notebook(project, given) if given else {}
         with _telling(log_format, len(slugs) + all_) as teller:
             asked = batch.Asked(
-                tuple(slugs), values, with_quality=all_, rebuild=force_rebuild, publish=auto_publish
+                tuple(slugs),
+                values,
+                with_quality=all_,
+                rebuild=force_rebuild,
+                publish=auto_publish,
+                formats=frozenset([PDF] if pdf else []),
             )
             if dry_run:
                 teller.plan(batch.dry_run(project, place, asked))

@@ -18,9 +18,9 @@ from analysis.evidence import cleaning, sources
 from analysis.evidence.cleaning import Evidence, Excerpts
 from analysis.evidence.faults import EvidenceError
 from analysis.present import wording
-from analysis.publish import cluster, parameters, plan, pool, record, revisions, shelf, site, warm
+from analysis.publish import cluster, parameters, pdf, plan, pool, record, revisions, shelf, site, warm
 from analysis.publish.gate import Subject
-from analysis.publish.job import Job, Made, Words, failed
+from analysis.publish.job import PDF, Job, Made, Words, failed
 from analysis.publish.plan import Step
 from analysis.publish.record import Earlier, Outcome, RunRecord, SignOff, SignOffError, State, Withdrawal
 from analysis.publish.revisions import History, Revision
@@ -182,7 +182,11 @@ def run(
         ParameterError: if an audit asked for is not one of the force, or the notebook declares no parameters.
         LockedError: if another run is still writing.
         ClusterError: if the cluster cannot be used.
+        PdfError: if PDF files are asked for and cannot be made here.
     """
+    if PDF in asked.formats:
+        # before anything is made without it
+        pdf.make_ready()
     limit = None if limits.report is None else limits.report + GRACE
     workers = pool.WorkerPool(jobs, limit=limit)
     with contextlib.ExitStack() as stack:

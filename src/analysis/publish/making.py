@@ -13,8 +13,8 @@ from analysis import paths, storage
 from analysis.compare import change
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
 from analysis.present import wording
-from analysis.publish import formats, gate, page, record, revisions, runner
-from analysis.publish.job import Job, Made, failed, plain
+from analysis.publish import formats, gate, page, pdf, record, revisions, runner
+from analysis.publish.job import PDF, Job, Made, failed, plain
 from analysis.publish.record import Outcome, State
 from analysis.publish.revisions import Revision
 
@@ -56,7 +56,7 @@ def make(job: Job, /) -> Made:
                 headline = _description(job, examined)
                 about = "" if examined is None else wording.compared(examined)
                 moved = _build(job, examined, project, made, run, limit, overdue)
-        except (runner.RunError, page.PageError, gate.GateError) as error:
+        except (runner.RunError, page.PageError, gate.GateError, pdf.PdfError) as error:
             problem = plain(str(error))
         except Exception as error:  # whatever it is, it must not stop the other reports
             problem = plain(f"{type(error).__name__}: {error}")
@@ -158,6 +158,8 @@ def _build(
     rendered = page.render(executed, text, without_tags=[hidden])
     gate.check(rendered, _subject(job, examined, project, figures, told))
     (made / page.REPORT).write_text(rendered, encoding="utf-8")
+    if PDF in job.formats:
+        (made / pdf.FILE).write_bytes(pdf.render(rendered, is_draft=job.signed is None))
     run.seconds["page"] = time.monotonic() - clock
     return moved
 

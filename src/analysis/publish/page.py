@@ -48,7 +48,12 @@ class PageText:
 
 def style() -> str:
     """The style sheet that every page carries inside."""
-    return (_TEMPLATES / "page.css").read_text(encoding="utf-8")
+    return template("page.css")
+
+
+def template(name: str, /) -> str:
+    """A file of the package that pages are made from, as text."""
+    return (_TEMPLATES / name).read_text(encoding="utf-8").rstrip("\n")
 
 
 def render(notebook: "NotebookNode", text: PageText, /, *, without_tags: Sequence[str] = ()) -> str:

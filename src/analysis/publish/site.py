@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, select_autoescape
@@ -35,7 +34,6 @@ _STATUSES = (
     NOT_RUN,
     Outcome.NO_AUDITS,
 )
-_TEMPLATES = files("analysis.publish") / "templates"
 
 
 @dataclass(frozen=True)
@@ -159,8 +157,8 @@ def _index(listed: list[Row], moved: list[Revision], place: Shelf, *, footer: tu
         footer=footer,
         limits=wording.LIMITS,
         quality=quality if place.has(quality) else None,
-        script=_text("index.js"),
-        script_hash=_hash(_text("index.js")),
+        script=page.template("index.js"),
+        script_hash=_hash(page.template("index.js")),
     )
 
 
@@ -192,15 +190,11 @@ def _rendered(template: str, **values: Any) -> str:
 def _environment() -> Environment:
     # tests and rendering read the same template from inside the package
     return Environment(
-        loader=FunctionLoader(_text),
+        loader=FunctionLoader(page.template),
         autoescape=select_autoescape(default=True),
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-def _text(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8").rstrip("\n")
 
 
 def _hash(script: str) -> str:
