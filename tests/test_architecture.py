@@ -32,6 +32,7 @@ FLOORS = (
     "present.tables",
     "present.charts",
     "present.sections",
+    "present.message",
     "present.quality",
     "surface",
     "publish.parameters",

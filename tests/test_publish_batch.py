@@ -25,7 +25,17 @@ from analysis.publish.record import Outcome, RunRecord
 pytestmark = pytest.mark.xdist_group("batch")
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = {"report.html", "report.ipynb", "figures.csv", "figures.xlsx", "record.json"}
+FILES = {
+    *(
+        "report.html",
+        "report.ipynb",
+        "figures.csv",
+        "figures.csv-metadata.json",
+        "figures.xlsx",
+        "summary.txt",
+    ),
+    "record.json",
+}
 # a message that a terminal and a page might each read as markup of their own
 MESSAGE = "[/red] lost <b>files</b> :boom:"
 

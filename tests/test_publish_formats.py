@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 import re
 import time
 import zipfile
@@ -309,3 +310,99 @@ def test_nothing_is_left_open_for_another_file_to_be_written_over(write: str, tm
             assert len(rows) == EXAMPLES[name].figures.height
         else:
             assert len(written(EXAMPLES[name], tmp_path).table()[1]) == EXAMPLES[name].figures.height
+
+
+NAMES = ("warwickshire", "metropolitan", "avon-and-somerset")
+
+
+def described(name: str, folder: Path) -> dict[str, Any]:
+    formats.write_csv(EXAMPLES[name], folder / "figures.csv")
+    path = folder / "figures.csv-metadata.json"
+    formats.write_csvw(EXAMPLES[name], path, described=folder / "figures.csv", licence=LICENCE, as_of=AS_OF)
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_description_of_the_csv_fits_the_file_beside_it(name: str, tmp_path: Path) -> None:
+    about = described(name, tmp_path)
+    assert about["@context"] == ["http://www.w3.org/ns/csvw", {"@language": "en"}]
+    columns = {one["name"]: one for one in about["tableSchema"]["columns"]}
+    with (tmp_path / about["url"]).open(encoding=about["dialect"]["encoding"], newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == list(columns) == [one["titles"] for one in columns.values()]
+    kinds: dict[str, Any] = {"string": str, "double": float, "integer": int}
+    for row in rows:
+        for column, text in row.items():
+            if text == columns[column]["null"]:
+                assert not columns[column]["required"], column
+            else:
+                kinds[columns[column]["datatype"]["base"]](text)
+    keys = [tuple(row[key] for key in about["tableSchema"]["primaryKey"]) for row in rows]
+    assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_description_says_what_each_column_means_and_how_old_the_data_are(name: str, tmp_path: Path) -> None:
+    about = described(name, tmp_path)
+    assert all(len(one["dc:description"]) > 10 for one in about["tableSchema"]["columns"])
+    assert about["dc:title"] == wording.title(EXAMPLES[name])
+    assert about["dc:license"] == LICENCE
+    assert about["dc:modified"]["@value"] == "2026-10-01"
+    assert "not a random sample" in about["dc:description"]
+
+
+def with_note(text: str) -> Any:
+    examined = EXAMPLES["warwickshire"]
+    return replace(examined, figures=examined.figures.with_columns(note=pl.lit(text)))
+
+
+HARMFUL = {
+    "formula": HOSTILE,
+    "formula after a blank": f" {HOSTILE}",
+    "full-width formula": "\uff1d1+1",
+    "command": "@SUM(1)",
+    "tab": "\t=1",
+    "minus": "-1+cmd",
+    "script": "<script>alert(1)</script>",
+    "markdown": "# **bold** [a](b)",
+    "emoji": "\N{POLICE CAR} \N{FAMILY}",
+    "right to left": "\u202e=1",
+    "zero byte": "a\x00b",
+    "lines": 'a\nb,"c"',
+    "long": "word " * 10_000,
+}
+
+
+@pytest.mark.parametrize("text", HARMFUL.values(), ids=HARMFUL)
+def test_whatever_a_cell_says_it_is_text_in_csv_and_spreadsheet(text: str, tmp_path: Path) -> None:
+    examined = with_note(text)
+    formats.write_csv(examined, tmp_path / "figures.csv")
+    with (tmp_path / "figures.csv").open(encoding="utf-8", newline="") as file:
+        notes = {row["note"] for row in csv.DictReader(file)}
+    (note,) = notes
+    assert not re.match(r"\s*[=+\-@\uff1d]|\t", note)
+    assert "\u202e" not in note
+    assert "\x00" not in note
+    if text.isprintable() and text[0].isalpha():
+        assert note == text
+    formats.write_xlsx(examined, tmp_path / "figures.xlsx", licence=LICENCE, as_of=AS_OF)
+    with zipfile.ZipFile(tmp_path / "figures.xlsx") as book:
+        parts = {name: book.read(name) for name in book.namelist()}
+    for name, content in parts.items():
+        if name.startswith("xl/worksheets/sheet"):
+            sheet = etree.fromstring(content)
+            assert sheet.find(f".//{MAIN}f") is None
+            assert not [link for link in sheet.iter(f"{MAIN}hyperlink") if not link.get("location")]
+    strings = [
+        "".join(one.itertext()) for one in etree.fromstring(parts["xl/sharedStrings.xml"]).iter(f"{MAIN}si")
+    ]
+    assert max(map(len, strings)) <= 32_767
+    shown = text.replace("\u202e", "[U+202E]").replace("\x00", "[U+0000]").replace("](", "] (")[:1000]
+    assert any(one.removeprefix("text: ").startswith(shown) for one in strings)
+
+
+def test_text_that_a_spreadsheet_cannot_hold_says_where_the_rest_is(tmp_path: Path) -> None:
+    formats.write_xlsx(with_note("word " * 10_000), tmp_path / "f.xlsx", licence=LICENCE, as_of=AS_OF)
+    with zipfile.ZipFile(tmp_path / "f.xlsx") as book:
+        assert b"[cut short: figures.csv has all of it]" in book.read("xl/sharedStrings.xml")

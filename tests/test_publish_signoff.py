@@ -93,6 +93,7 @@ def test_signed_draft_is_published_with_reviewer_time_and_hashes(drafted: paths.
     assert {name for name in after if after[name] == before[name]} == {
         "report.ipynb",
         "figures.csv",
+        "figures.csv-metadata.json",
         "figures.xlsx",
     }
     assert page(drafted, "dorset").find("body").get("class") is None

@@ -4,7 +4,7 @@ A section is text with a little structure. In a notebook and on the page it is H
 word from a raw file escaped; as plain text it is the same words, which is what tests compare.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,21 +93,26 @@ def headline(report: ForceReport, /) -> Section:
     said = (wording.headline(report.examined), *wording.summary(report.examined))
     first = Markup('<p class="headline">{}</p>').format(said[0])
     rest = Markup("").join(Markup("<p>{}</p>").format(one) for one in said[1:])
-    publishers = _publishers(report)
-    source = f"Source: {'; '.join(publishers)}." if publishers else ""
+    named = publishers(report.audits, report.evidence.statements)
+    source = f"Source: {'; '.join(named)}." if named else ""
     last = Markup('<p class="source" data-numbers="sources">{}</p>').format(source) if source else ""
     box = Markup('<div class="box">{}{}{}</div>').format(first, rest, last)
     return Section("\n".join([*said, source] if source else said), box)
 
 
-def _publishers(report: ForceReport) -> list[str]:
-    """Who published what is followed, each once, as ordered in the sources."""
-    rows = [row for audit in report.audits for row in _statements(report, audit) if row["is_upheld"]]
+def publishers(audits: Sequence[GradedAudit], statements: pl.DataFrame, /) -> list[str]:
+    """Who published what is followed of some audits, each once, as ordered in the sources.
+
+    Args:
+        audits: the audits.
+        statements: one row per statement (schema `Statement`), of these audits and perhaps others.
+    """
+    rows = [row for audit in audits for row in _statements(audit, statements) if row["is_upheld"]]
     return list(dict.fromkeys(row["publisher"] for row in rows))
 
 
-def _statements(report: ForceReport, audit: GradedAudit) -> list[dict[str, Any]]:
-    return report.evidence.statements.filter(
+def _statements(audit: GradedAudit, statements: pl.DataFrame) -> list[dict[str, Any]]:
+    return statements.filter(
         (pl.col("inspection_id") == audit.inspection_id)
         & (pl.col("area") == audit.area)
         & (pl.col("graded_by") == audit.graded_by)
@@ -254,7 +259,7 @@ def sources(report: ForceReport, /) -> Section:
     html = Markup("")
     for audit in report.audits:
         settled = wording.resolution_sentence(audit)
-        told = [(row, _stated(row)) for row in _statements(report, audit)]
+        told = [(row, _stated(row)) for row in _statements(audit, report.evidence.statements)]
         name = wording.capitalised(wording.audit_name(audit))
         plain += [
             f"{name}: {settled}",

@@ -1,20 +1,79 @@
-"""The figures of a report as files for other programs: CSV and an accessible spreadsheet."""
+"""The figures of a report as files for other programs: CSV with its description, and an accessible spreadsheet."""
 
+import json
 from datetime import date, datetime, time
 from pathlib import Path
+from typing import Any
 
+import dataframely as dy
 import polars as pl
 
 from analysis.compare.change import Comparison, SingleAudit
-from analysis.compare.shares import CHANGE
-from analysis.present import wording
+from analysis.compare.shares import CHANGE, Figure
+from analysis.present import plainly, wording
 
 COLUMNS = ("force", "measure", "period", "value", "lower", "upper", "n_cases", "base", "note")
 
 
 def write_csv(examined: Comparison | SingleAudit, path: Path, /) -> None:
-    """Write every figure as CSV (UTF-8): columns as in `COLUMNS`, numbers to 6 decimals, blank for null."""
-    examined.figures.select(COLUMNS).write_csv(path, float_precision=6)
+    """Write every figure as CSV (UTF-8): columns as in `COLUMNS`, numbers to 6 decimals, blank for null.
+
+    A text that a spreadsheet would evaluate stands behind an apostrophe.
+    """
+    texts = pl.col(pl.String).map_elements(plainly.guarded, return_dtype=pl.String)
+    examined.figures.select(COLUMNS).with_columns(texts).write_csv(path, float_precision=6)
+
+
+def write_csvw(
+    examined: Comparison | SingleAudit, path: Path, /, *, described: Path, licence: str, as_of: date
+) -> None:
+    """Write what `figures.csv` is and what its columns mean, as the W3C's CSV on the Web has it.
+
+    Args:
+        examined: what the figures are of.
+        path: the file to write.
+        described: the CSV file, which lies beside it.
+        licence: of the data, in a sentence.
+        as_of: the day that the data are as of.
+    """
+    columns = []
+    for name in COLUMNS:
+        column = Figure.columns()[name]
+        datatype: dict[str, Any] = {"base": _DATATYPES[type(column)]}
+        if name in ("n_cases", "base"):
+            datatype["minimum"] = 0
+        told = {"name": name, "titles": name, "dc:description": (column.metadata or {})["description"]}
+        columns.append({**told, "datatype": datatype, "required": not column.nullable, "null": ""})
+    about = {
+        "@context": ["http://www.w3.org/ns/csvw", {"@language": "en"}],
+        "url": described.name,
+        "dc:title": wording.title(examined),
+        "dc:description": f"{wording.compared(examined)} {wording.LIMITS}",
+        "dc:license": licence,
+        "dc:modified": {"@value": as_of.isoformat(), "@type": "xsd:date"},
+        "dialect": {"encoding": "utf-8", "header": True, "delimiter": ",", "quoteChar": '"'},
+        "tableSchema": {"columns": columns, "primaryKey": ["force", "measure", "period"]},
+    }
+    path.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+_DATATYPES = {dy.String: "string", dy.Float64: "double", dy.Int64: "integer"}
+# what a cell of a spreadsheet can hold
+_LONGEST = 32_767
+_CUT = " [cut short: figures.csv has all of it]"
+
+
+def _cell(value: object) -> object:
+    return _text(value) if isinstance(value, str) else value
+
+
+def _text(value: str) -> str:
+    """A text as gptables is to write it, which would make links of `[a](b)` and look for notes in `$$a$$`."""
+    text = plainly.harmless(value).replace("](", "] (").replace("$$", "$ $")
+    if text.strip() and not any(letter.isalnum() for letter in text):
+        # it refuses signs without a word
+        text = f"text: {text}"
+    return text if len(text) <= _LONGEST else text[: _LONGEST - len(_CUT)] + _CUT
 
 
 def write_xlsx(examined: Comparison | SingleAudit, path: Path, /, *, licence: str, as_of: date) -> None:
@@ -28,7 +87,7 @@ def write_xlsx(examined: Comparison | SingleAudit, path: Path, /, *, licence: st
     import gptables
     import pandas
 
-    name = wording.force_name(examined.force)
+    name = _text(wording.force_name(examined.force))
     figures = examined.figures.select(COLUMNS).with_columns(force=pl.lit(name))
     labels = {
         "force": "Force",
@@ -48,7 +107,7 @@ def write_xlsx(examined: Comparison | SingleAudit, path: Path, /, *, licence: st
         # a change has no number of cases of its own, whether it is known or not
         never = is_change if label == labels["n_cases"] else [False] * len(values)
         columns[label] = [
-            value if value is not None else "[x]" if missing and not applies_not else "[z]"
+            _cell(value) if value is not None else "[x]" if missing and not applies_not else "[z]"
             for value, missing, applies_not in zip(values, is_missing, never, strict=True)
         ]
     table = pandas.DataFrame(columns, dtype=object)
@@ -56,7 +115,7 @@ def write_xlsx(examined: Comparison | SingleAudit, path: Path, /, *, licence: st
         table=table,
         table_name="figures",
         title=f"Child protection case grades: {name}",
-        subtitles=[wording.compared(examined)],
+        subtitles=[_text(wording.compared(examined))],
         scope="Cases that inspectors chose to look at; not a random sample",
         source="HMICFRS and pages that quote it; see the report for each page",
         units={"Value": "fraction of 1"},
@@ -71,10 +130,10 @@ def write_xlsx(examined: Comparison | SingleAudit, path: Path, /, *, licence: st
     )
     cover = gptables.Cover(
         title=f"Child protection case grades: {name}",
-        intro=[wording.headline(examined), wording.LIMITS],
+        intro=[_text(wording.headline(examined)), wording.LIMITS],
         about=[
             "Shares are fractions of the audited cases; a change is the later audit less the earlier.",
-            licence,
+            _text(licence),
         ],
         cover_label="Cover",
     )

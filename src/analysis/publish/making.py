@@ -12,7 +12,8 @@ import polars as pl
 from analysis import paths, storage
 from analysis.compare import change
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
-from analysis.present import wording
+from analysis.compare.graded import GradedAudit
+from analysis.present import message, sections, wording
 from analysis.publish import formats, gate, page, pdf, record, revisions, runner
 from analysis.publish.job import PDF, Job, Made, failed, plain
 from analysis.publish.record import Outcome, State
@@ -72,7 +73,7 @@ def make(job: Job, /) -> Made:
         outcome=_outcome(examined, job) if problem is None else Outcome.FAILED,
         headline=headline if problem is None else problem,
         about=about,
-        compared=_compared(examined),
+        compared=tuple(audit.inspection_id for audit in _audits(examined)),
         files=files,
         started=started,
         finished=record.now(),
@@ -140,6 +141,13 @@ def _build(
     if isinstance(examined, Comparison | SingleAudit):
         formats.write_csv(examined, made / "figures.csv")
         formats.write_xlsx(examined, made / "figures.xlsx", licence=job.words.licence, as_of=job.words.as_of)
+        formats.write_csvw(
+            examined,
+            made / "figures.csv-metadata.json",
+            described=made / "figures.csv",
+            licence=job.words.licence,
+            as_of=job.words.as_of,
+        )
         figures = (made / "figures.csv").read_bytes()
     clock = time.monotonic()
     moved = _moved(job, figures)
@@ -158,6 +166,11 @@ def _build(
     rendered = page.render(executed, text, without_tags=[hidden])
     gate.check(rendered, _subject(job, examined, project, figures, told))
     (made / page.REPORT).write_text(rendered, encoding="utf-8")
+    if isinstance(examined, Comparison | SingleAudit):
+        statements = pl.read_parquet(project.processed / "statements.parquet")
+        publishers = sections.publishers(_audits(examined), statements)
+        words = message.text(examined, status=text.status, is_draft=text.is_draft, publishers=publishers)
+        (made / "summary.txt").write_text(words, encoding="utf-8")
     if PDF in job.formats:
         (made / pdf.FILE).write_bytes(pdf.render(rendered, is_draft=job.signed is None))
     run.seconds["page"] = time.monotonic() - clock
@@ -211,7 +224,7 @@ def _outcome(examined: Comparison | SingleAudit | NoAudit | None, job: Job) -> O
     return Outcome.DRAFT if job.sign_off is None else Outcome.PUBLISHED
 
 
-def _compared(examined: Comparison | SingleAudit | NoAudit | None) -> tuple[str, ...]:
+def _audits(examined: Comparison | SingleAudit | NoAudit | None) -> tuple[GradedAudit, ...]:
     if isinstance(examined, Comparison):
-        return (examined.baseline.inspection_id, examined.follow_up.inspection_id)
-    return (examined.audit.inspection_id,) if isinstance(examined, SingleAudit) else ()
+        return (examined.baseline, examined.follow_up)
+    return (examined.audit,) if isinstance(examined, SingleAudit) else ()

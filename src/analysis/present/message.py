@@ -1,0 +1,50 @@
+"""A report in plain text, for an e-mail: what was graded, what moved, how sure, what it cannot say, where from."""
+
+import textwrap
+from collections.abc import Sequence
+
+from analysis.compare.change import Comparison, SingleAudit
+from analysis.compare.shares import CHANGE, measure_of
+from analysis.present import plainly, wording
+from analysis.vocabulary import Grade
+
+_WIDTH = 72
+
+
+def text(
+    examined: Comparison | SingleAudit,
+    /,
+    *,
+    status: str,
+    is_draft: bool,
+    publishers: Sequence[str],
+) -> str:
+    """The message: its first line is made to be the subject. Lines have 72 letters at most, but for long words.
+
+    Args:
+        examined: what was compared.
+        status: whether it is a draft, and as of when the data are (`wording.version`).
+        is_draft: whether nobody has signed it off.
+        publishers: whose pages the figures are from.
+    """
+    title = wording.title(examined)
+    parts = [
+        f"Draft: {title}" if is_draft else title,
+        wording.compared(examined),
+        wording.headline(examined),
+        *wording.summary(examined),
+    ]
+    if isinstance(examined, Comparison):
+        changes = [row for row in examined.figures.to_dicts() if row["period"] == CHANGE]
+        known = {row["measure"] for row in changes if row["value"] is not None}
+        grades = [grade for grade in (Grade.GOOD, Grade.INADEQUATE) if measure_of(grade) in known]
+        parts += [wording.change_sentence(examined, grade) for grade in grades]
+        parts += [wording.interval_sentence(examined.confidence)] if grades else []
+    if publishers:
+        parts.append(f"Source: {'; '.join(publishers)}. The report has each page.")
+    parts.append(status)
+    return "\n\n".join(_wrapped(plainly.harmless(part)) for part in parts) + "\n"
+
+
+def _wrapped(part: str) -> str:
+    return textwrap.fill(" ".join(part.split()), _WIDTH, break_long_words=False, break_on_hyphens=False)
