@@ -31,6 +31,8 @@ FLOORS = (
     "present.pictures",
     "present.tables",
     "present.charts",
+    "present.tiles",
+    "present.minibars",
     "present.sections",
     "present.message",
     "present.quality",

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.xdist_group("browser")
 
 ROOT = Path(__file__).resolve().parents[1]
 FORCES = ("warwickshire", "metropolitan", "avon-and-somerset")
-PAGES = ("index.html", *(f"{name}/report.html" for name in (*FORCES, plan.QUALITY)))
+PAGES = ("index.html", "national.html", *(f"{name}/report.html" for name in (*FORCES, plan.QUALITY)))
 SCHEMES, WIDTHS = ("light", "dark"), (320, 1280)
 # WCAG 2.2 at level AA, with all that it includes
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")

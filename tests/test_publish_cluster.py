@@ -194,7 +194,7 @@ def test_the_batch_asks_no_more_of_an_executor_than_the_standard_interface(proje
 def test_a_worker_with_other_code_says_so_and_makes_nothing(project: paths.Project) -> None:
     from analysis.publish import making
 
-    words = job.Words(footer=(), licence="", index="../index.html", as_of=date(2026, 1, 1))
+    words = job.Words(footer=(), licence="", index="../index.html", as_of=date(2026, 1, 1), data_version="1")
     made = making.make(job.Job("dorset", "notebooks/x.ipynb", {"force": "dorset"}, {}, words, code="other"))
     assert made.outcome is Outcome.FAILED
     assert "other code of casegrade" in made.headline

@@ -157,7 +157,7 @@ class Killed(BaseException):
 
 def switch_killed(new: Path, old: Path, *, at: int) -> None:
     """Switch, and end before the n-th change of the file system, without any that would follow."""
-    rename, remove = Path.rename, storage._remove
+    rename, remove = Path.rename, storage.remove
     n_changes = 0
 
     def count() -> None:
@@ -176,7 +176,7 @@ def switch_killed(new: Path, old: Path, *, at: int) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Path, "rename", counted_rename)
-        patch.setattr(storage, "_remove", counted_remove)
+        patch.setattr(storage, "remove", counted_remove)
         with pytest.raises(Killed):
             storage.switch(new, old)
 

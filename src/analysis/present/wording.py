@@ -97,6 +97,11 @@ def count_and_share(row: dict[str, Any], /) -> str:
     return f"{row['n_cases']} of {row['base']} ({percent(row['value'], base=row['base'])})"
 
 
+def of_cases(n: int, base: int, /) -> str:
+    """A count of audited cases with its base: "9 of 34 cases"."""
+    return f"{n} of {cases(base)}"
+
+
 def month(date: str | None, /) -> str:
     """A partial date in words: "February 2022" or "2022"; a day is left out.
 

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -273,6 +273,9 @@ def publish(
         done[result.name] = result
         tell(result)
 
+    if listed := site.revised(project, place):
+        # before records go that a run which was killed did not come to list
+        shelf.write_if_changed(place, revisions.FILE, listed)
     due = {step.name: step for step in steps if step.is_due}
     for step in steps:
         if step.is_gone:
@@ -435,13 +438,6 @@ def _past(place: Shelf) -> dict[str, list[Revision]]:
     return found
 
 
-def _note(moved: Sequence[Revision], run_id: str, place: Shelf) -> None:
-    """Add figures that moved to the list of all reports."""
-    if moved:
-        told = revisions.added(place.read(revisions.FILE), [replace(one, run_id=run_id) for one in moved])
-        shelf.write_if_changed(place, revisions.FILE, told)
-
-
 def _placed(
     step: Step, made: Made, project: paths.Project, place: Shelf, asked: Asked, inputs: Mapping[str, str]
 ) -> Result:
@@ -452,8 +448,9 @@ def _placed(
     notebook = _content(project.notebooks / step.notebook)
     if notebook is not None:
         inputs = {**inputs, step.notebook: record.sha256(notebook)}
+    run_id = uuid.uuid4().hex
     written = RunRecord(
-        run_id=uuid.uuid4().hex,
+        run_id=run_id,
         force=step.name,
         outcome=made.outcome,
         state=State.PUBLISHED if made.sign_off is not None and not is_failed else State.DRAFT,
@@ -476,6 +473,7 @@ def _placed(
         python=record.python_version(),
         packages=dict(record.versions()),
         outputs=outputs,
+        moved=_rows(made.revisions, run_id),
         earlier=() if is_failed else _earlier(place, step.name, outputs),
     )
     files = {**made.files, record.FILE: record.text(written).encode()}
@@ -490,8 +488,11 @@ def _placed(
     except ShelfError as error:
         # one that does not fit, or whose folder is somebody else's, is no reason to stop the others
         return Result(step.name, Outcome.FAILED, str(error), True, step.reasons)
-    _note(made.revisions, written.run_id, place)
     return Result(step.name, made.outcome, made.headline, True, step.reasons, written)
+
+
+def _rows(moved: Sequence[Revision], run_id: str) -> tuple[dict[str, str], ...]:
+    return tuple({**asdict(one), "run_id": run_id} for one in moved)
 
 
 def _is_final(known: RunRecord | None) -> bool:
@@ -595,11 +596,11 @@ def _signed(
             "state": State.PUBLISHED,
             "sign_off": signed,
             "outputs": outputs,
+            "moved": _rows(made.revisions, draft.run_id),
             "earlier": _earlier(place, step.name, outputs),
         }
     )
     place.place(step.name, {**made.files, record.FILE: record.text(written).encode()})
-    _note(made.revisions, written.run_id, place)
     return Result(step.name, made.outcome, made.headline, True, ("it was signed off",), written)
 
 

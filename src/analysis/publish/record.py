@@ -127,6 +127,9 @@ class RunRecord(BaseModel):
     python: str = Field(description="Version of Python.")
     packages: dict[str, str] = Field(description="Versions of the libraries that shape figures and page.")
     outputs: dict[str, str] = Field(description="SHA-256 of each file written beside this record, by name.")
+    moved: tuple[dict[str, str], ...] = Field(
+        default=(), description="Figures that differ from the version before: rows of revisions.csv."
+    )
     earlier: tuple[Earlier, ...] = Field(
         default=(),
         description=f"Versions that this one took the place of, latest first; at most {REMEMBERED}.",

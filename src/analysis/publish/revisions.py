@@ -194,7 +194,7 @@ def read(content: bytes | None, /) -> list[Revision]:
 
 
 def added(content: bytes | None, new: Sequence[Revision], /) -> str:
-    """The text of the list with revisions added on top; those that it has already are not added again.
+    """The text of the list with revisions added on top, latest first; those that it has are not added again.
 
     Raises:
         RevisionsError: if the content is not such a list.
@@ -202,6 +202,7 @@ def added(content: bytes | None, new: Sequence[Revision], /) -> str:
     known = read(content)
     keys = {(one.run_id, one.measure, one.period, one.version) for one in known}
     fresh = [one for one in new if (one.run_id, one.measure, one.period, one.version) not in keys]
+    fresh.sort(key=lambda one: one.date, reverse=True)
     lines = io.StringIO()
     rows = csv.writer(lines, lineterminator="\n")
     rows.writerow(_COLUMNS)
@@ -220,21 +221,21 @@ def sentence(one: Revision, /) -> str:
 
 
 def _side(one: Revision, side: str) -> str:
-    def number(name: str, kind: type = float) -> Any:
-        text = getattr(one, f"{side}_{name}")
-        return kind(text) if text else None
+    row = {name: getattr(one, f"{side}_{name}") for name in _NUMBERS}
+    return shown({"measure": one.measure, "period": one.period, **row})
 
-    row = {
-        "measure": one.measure,
-        "period": one.period,
-        **{name: number(name) for name in ("value", "lower", "upper")},
-        **{name: number(name, int) for name in ("n_cases", "base")},
-    }
-    if row["value"] is None:
+
+def shown(row: Mapping[str, str], /) -> str:
+    """A row of `figures.csv` in words: value, range, cases and base; "not known" without a value."""
+    if not row["value"]:
         return tables.NOT_KNOWN
-    told = tables.figure_text(row, "value")
-    if row["lower"] is not None:
-        told += f" (range {tables.figure_text(row, 'lower')} to {tables.figure_text(row, 'upper')})"
-    if row["n_cases"] is not None:
-        told += f", {row['n_cases']} of {row['base']} cases"
+    typed: dict[str, Any] = dict(row)
+    for name in _NUMBERS:
+        kind = int if name in ("n_cases", "base") else float
+        typed[name] = kind(row[name]) if row[name] else None
+    told = tables.figure_text(typed, "value")
+    if typed["lower"] is not None:
+        told += f" (range {tables.figure_text(typed, 'lower')} to {tables.figure_text(typed, 'upper')})"
+    if typed["n_cases"] is not None:
+        told += f", {wording.of_cases(typed['n_cases'], typed['base'])}"
     return told

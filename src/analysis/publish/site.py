@@ -1,7 +1,9 @@
 """The pages about all reports: every force that is expected, its status and headline, from their records."""
 
 import base64
+import csv
 import hashlib
+import io
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date
@@ -10,17 +12,20 @@ from typing import Any
 
 from jinja2 import Environment, select_autoescape
 from jinja2.loaders import FunctionLoader
+from markupsafe import Markup
 
 from analysis import paths, vocabulary
 from analysis.compare.change import NoAudit
+from analysis.compare.shares import BASELINE, CHANGE, FOLLOW_UP, measure_of
 from analysis.evidence.cleaning import Evidence, Excerpts
-from analysis.present import plainly, wording
+from analysis.present import minibars, plainly, tables, tiles, wording
 from analysis.publish import feed, gate, page, plan, revisions, shelf
 from analysis.publish.record import Outcome, RunRecord, State, Withdrawal
 from analysis.publish.revisions import Revision
 from analysis.publish.shelf import Shelf
+from analysis.vocabulary import Grade
 
-INDEX = "index.html"
+INDEX, NATIONAL = "index.html", "national.html"
 REPORT = page.REPORT
 NOT_RUN, SUPERSEDED = "not run yet", "superseded"
 # in the order in which they are counted
@@ -123,7 +128,8 @@ def pages(
         GateError: if one of them must not be published.
     """
     listed = rows(evidence, project, place)
-    moved = revisions.read(place.read(revisions.FILE))
+    listing = revised(project, place)
+    moved = revisions.read(listing.encode() or None)
     names = {row.force.slug: row.force.full_name for row in listed}
     subject = gate.Subject(is_interactive=True)
     index = _index(listed, moved, place, footer=footer)
@@ -132,11 +138,90 @@ def pages(
         listed = [_without_reason(row) if row.status == Outcome.FAILED else row for row in listed]
         index = _index(listed, moved, place, footer=footer)
         gate.check(index, subject)
-    return {INDEX: index, feed.FILE: feed.atom(moved, names=names, page=REPORT)}
+    national = _national(listed, place, footer=footer)
+    gate.check(national, subject)
+    made = {INDEX: index, NATIONAL: national, feed.FILE: feed.atom(moved, names=names, page=REPORT)}
+    return made | ({revisions.FILE: listing} if listing else {})
+
+
+def revised(project: paths.Project, place: Shelf, /) -> str:
+    """The list of all figures that ever moved, those of the present records added; empty if there is none.
+
+    Raises:
+        RevisionsError: if there is a list that cannot be read.
+    """
+    content = place.read(revisions.FILE)
+    new = []
+    for force in vocabulary.forces(project.raw):
+        for known in (shelf.drafted(place, force.slug), shelf.recorded(place, force.slug)):
+            new += [Revision(**row) for row in (known.moved if known is not None else ())]
+    return revisions.added(content, new) if content is not None or new else ""
 
 
 def _without_reason(row: Row) -> Row:
     return replace(row, headline=f"The last run failed. Its record in {row.force.slug}/failed says why.")
+
+
+def _figures(row: Row, place: Shelf) -> list[dict[str, str]]:
+    """The figures of the report that a row leads to, as texts; none if there is none."""
+    if row.href is None:
+        return []
+    content = place.read(f"{row.force.slug}/figures.csv")
+    try:
+        return list(csv.DictReader(io.StringIO((content or b"").decode())))
+    except (ValueError, csv.Error):
+        return []
+
+
+def _bars(row: Row, place: Shelf) -> Markup:
+    try:
+        return minibars.svg(_figures(row, place))
+    except (KeyError, ValueError):
+        # somebody changed the file, which the next run will mend
+        return Markup("")
+
+
+def _map(listed: list[Row]) -> Markup:
+    return tiles.figure(
+        {row.force.slug: str(row.status) for row in listed},
+        names={row.force.slug: row.force.full_name for row in listed},
+        links={row.force.slug: row.href for row in listed if row.href is not None},
+        name="map",
+        title="Which forces have a report",
+    )
+
+
+def _national(listed: list[Row], place: Shelf, *, footer: tuple[str, ...]) -> str:
+    reported = [row for row in listed if row.href is not None and row.status != Outcome.WITHDRAWN]
+    figures = {row.force.slug: _figures(row, place) for row in reported}
+    compared = [row for row in reported if any(one["period"] == CHANGE for one in figures[row.force.slug])]
+    single = [row for row in reported if row not in compared]
+    return _rendered(
+        "national.html.j2",
+        map=_map(listed),
+        n_forces=len(listed),
+        n_compared=len(compared),
+        n_single=len(single),
+        compared=[(row, _shares(figures[row.force.slug], (BASELINE, FOLLOW_UP, CHANGE))) for row in compared],
+        single=[(row, _shares(figures[row.force.slug], (BASELINE, FOLLOW_UP))) for row in single],
+        bars=[(row, _bars(row, place)) for row in reported],
+        index=INDEX,
+        limits=wording.LIMITS,
+        footer=footer,
+    )
+
+
+def _shares(figures: list[dict[str, str]], periods: tuple[str, ...]) -> list[str]:
+    """Share good, then share inadequate, in each of some periods that there is, as a table shows them."""
+    told = []
+    for grade in (Grade.GOOD, Grade.INADEQUATE):
+        for period in periods:
+            rows = [one for one in figures if one["measure"] == measure_of(grade) and one["period"] == period]
+            if rows:
+                told.append(revisions.shown(rows[0]))
+            elif period == CHANGE or len(periods) == 3:
+                told.append(tables.NOT_KNOWN)
+    return told or [tables.NOT_KNOWN, tables.NOT_KNOWN]
 
 
 def _index(listed: list[Row], moved: list[Revision], place: Shelf, *, footer: tuple[str, ...]) -> str:
@@ -147,7 +232,9 @@ def _index(listed: list[Row], moved: list[Revision], place: Shelf, *, footer: tu
     updated = max((row.updated for row in listed if row.updated is not None), default=None)
     return _rendered(
         "index.html.j2",
-        rows=listed,
+        rows=[(row, _bars(row, place)) for row in listed],
+        map=_map(listed),
+        national=NATIONAL,
         counts=[(str(status), counts[status]) for status in _STATUSES if counts[status]],
         changes=changes,
         has_more=len(moved) > len(changes),
