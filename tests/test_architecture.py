@@ -118,7 +118,7 @@ def test_present_does_no_arithmetic_on_figures(name: str) -> None:
         for node in ast.walk(ast.parse(modules()[name].read_text(encoding="utf-8")))
         if isinstance(node, ast.BinOp) and isinstance(node.op, operators)
     ]
-    allowed = {"int(width.group(1)) * 6 // 5", "_BAR // 2"}
+    allowed = {"int(width.group(1)) * 6 // 5", "_BAR // 2", "size / 2"}
     assert set(found) <= allowed
 
 

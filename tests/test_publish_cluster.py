@@ -183,9 +183,10 @@ def test_the_batch_asks_no_more_of_an_executor_than_the_standard_interface(proje
     small(project, SHOWN)
     place = shelf.at(project.reports)
     evidence = batch.prepare(project)
-    steps = batch.planned(evidence, project, place, batch.Asked(FORCES[:2]))
+    asked = batch.Asked(FORCES[:2])
+    steps = batch.planned(evidence, project, place, asked)
     with executor:
-        results = batch.publish(steps, evidence, project, place, executor, width=2)
+        results = batch.publish(steps, evidence, project, place, executor, asked=asked, width=2)
     assert [result.outcome for result in results] == [Outcome.DRAFT, Outcome.ONE_AUDIT]
     for force in FORCES[:2]:
         whole(project, force)

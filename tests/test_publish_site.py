@@ -327,3 +327,71 @@ def test_record_written_is_the_record_read() -> None:
 def test_record_refuses_a_field_that_it_does_not_know() -> None:
     with pytest.raises(ValueError, match="verdict"):
         run_record("kent", verdict="clear")
+
+
+FIGURES = "force,measure,period,value,lower,upper,n_cases,base,note\n"
+PAIR = FIGURES + (
+    "{0},share_good,baseline,0.24,0.16,0.34,20,83,n\n"
+    "{0},share_good,follow_up,0.32,0.19,0.50,10,31,n\n"
+    "{0},share_good,change,0.08,-0.09,0.27,,114,n\n"
+)
+
+
+@pytest.fixture
+def national(project: paths.Project, evidence: Evidence) -> Any:
+    for slug in ("warwickshire", "dorset"):
+        publish(project, slug)
+        file(project, f"{slug}/figures.csv", PAIR.format(slug))
+    publish(project, "avon-and-somerset", outcome=Outcome.ONE_AUDIT)
+    file(
+        project,
+        "avon-and-somerset/figures.csv",
+        FIGURES + "avon-and-somerset,share_good,baseline,0.25,0.16,0.36,17,69,n\n",
+    )
+    pages = site.pages(evidence, project, shelf.at(project.reports), footer=batch.footer(project))
+    return html.document_fromstring(pages[site.NATIONAL])
+
+
+def test_national_page_has_every_pair_in_alphabetical_order_and_ranks_nobody(national: Any) -> None:
+    table = national.xpath("//table[caption[@id='compared-caption']]")[0]
+    names = [words(one) for one in table.xpath(".//tbody//th")]
+    assert names == ["Dorset Police", "Warwickshire Police"]
+    assert "not ranked" in words(national)
+    assert not re.search(
+        r"\b(best|worst|league|top|highest|lowest)\b", words(national.find(".//main")), re.IGNORECASE
+    )
+    assert "2 of 43 forces have two audits that can be compared; 1 have one." in words(national)
+
+
+def test_national_page_says_the_figures_of_the_files(national: Any) -> None:
+    row = national.xpath("//table[caption[@id='compared-caption']]//tbody/tr")[0]
+    assert [words(cell) for cell in row][1:] == [
+        "24% (range 16% to 34%), 20 of 83 cases",
+        "32% (range 19% to 50%), 10 of 31 cases",
+        "+8 points (range −9 points to +27 points)",
+        *["not known"] * 3,
+    ]
+    single = national.xpath("//table[caption[@id='single-caption']]//tbody/tr")[0]
+    assert "25% (range 16% to 36%), 17 of 69 cases" in words(single)
+    assert len(national.xpath("//ul[@class='multiples']/li")) == 3
+
+
+def test_map_shows_the_status_of_the_index(project: paths.Project, evidence: Evidence) -> None:
+    publish(project, "dorset")
+    tree = index_of(project, evidence)
+    lists = {term.text: words(term.getnext()) for term in tree.iter("dt")}
+    assert lists["Published"] == "Dorset Police"
+    status = {words(row[0]): words(row[1]) for row in rows(tree).values()}
+    for name in lists["No audits yet"].split(", "):
+        assert status[name] == "no audits yet"
+
+
+@pytest.mark.parametrize(
+    "damage", ["", "force\n1\n", "no such\nthing,at all\n", FIGURES + "a,share_good,baseline,x,,,,,\n"]
+)
+def test_figures_that_cannot_be_read_are_no_picture_and_stop_nothing(
+    damage: str, project: paths.Project, evidence: Evidence
+) -> None:
+    publish(project, "dorset")
+    file(project, "dorset/figures.csv", damage)
+    assert rows(index_of(project, evidence))["dorset"].find(".//svg") is None

@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
@@ -168,17 +169,29 @@ def _figures(row: Row, place: Shelf) -> list[dict[str, str]]:
         return []
     content = place.read(f"{row.force.slug}/figures.csv")
     try:
-        return list(csv.DictReader(io.StringIO((content or b"").decode())))
-    except (ValueError, csv.Error):
+        rows = list(csv.DictReader(io.StringIO((content or b"").decode())))
+        for one in rows:
+            # as whoever shows them takes for granted
+            _ = one["measure"], one["period"]
+            for name, kind in _NUMBERS.items():
+                kind(one[name] or "0")
+    except (ValueError, KeyError, TypeError, csv.Error):
+        # somebody changed the file, which the next run will mend
         return []
+    return rows
+
+
+_NUMBERS: Mapping[str, Callable[[str], object]] = {
+    "value": float,
+    "lower": float,
+    "upper": float,
+    "n_cases": int,
+    "base": int,
+}
 
 
 def _bars(row: Row, place: Shelf) -> Markup:
-    try:
-        return minibars.svg(_figures(row, place))
-    except (KeyError, ValueError):
-        # somebody changed the file, which the next run will mend
-        return Markup("")
+    return minibars.svg(_figures(row, place))
 
 
 def _map(listed: list[Row]) -> Markup:
