@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -9,17 +10,20 @@ from typing import Any
 import pytest
 import synthetic
 from axe_playwright_python.sync_playwright import Axe
+from lxml import html
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from analysis import vocabulary
 from analysis.publish import batch, plan, shelf
+from analysis.publish.job import INTERACTIVE
 
 # one browser and one set of reports for all tests here
 pytestmark = pytest.mark.xdist_group("browser")
 
 ROOT = Path(__file__).resolve().parents[1]
 FORCES = ("warwickshire", "metropolitan", "avon-and-somerset")
-PAGES = ("index.html", "national.html", *(f"{name}/report.html" for name in (*FORCES, plan.QUALITY)))
+LIVE = "dorset/report.html"
+PAGES = ("index.html", "national.html", LIVE, *(f"{name}/report.html" for name in (*FORCES, plan.QUALITY)))
 SCHEMES, WIDTHS = ("light", "dark"), (320, 1280)
 # WCAG 2.2 at level AA, with all that it includes
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
@@ -31,6 +35,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = shelf.at(project.reports)
     results = batch.run(project, place, batch.Asked(FORCES, with_quality=True), jobs=2)
     assert all(result.is_new and result.outcome != "failed" for result in results)
+    interactive = batch.Asked(("dorset",), formats=frozenset([INTERACTIVE]))
+    assert all(result.outcome == "draft" for result in batch.run(project, place, interactive))
     # a draft and a published report differ in looks
     batch.sign(project, place, ["metropolitan"], reviewer="A Reader")
     return project.reports
@@ -89,6 +95,8 @@ def opened(browser: Browser, reports: Path) -> Iterator[Any]:
 @pytest.mark.parametrize("name", PAGES)
 def test_page_meets_wcag_and_fits_its_window(name: str, scheme: str, width: int, opened: Any) -> None:
     page = opened(name, width=width, color_scheme=scheme).page
+    if name == LIVE:
+        page.wait_for_selector(".live [tabindex]")
     shots = ROOT / "screenshots"
     shots.mkdir(exist_ok=True)
     page.screenshot(path=shots / f"{name.replace('/', '-')}-{scheme}-{width}.png", full_page=True)
@@ -134,8 +142,12 @@ def test_index_is_whole_without_scripts(opened: Any, reports: Path) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_keyboard_reaches_every_link_table_and_control_and_shows_where_it_is(name: str, opened: Any) -> None:
     page = opened(name).page
+    if name == LIVE:
+        page.wait_for_selector("#chart-changes .live [tabindex]")
     wanted = page.evaluate(
         """() => {
+          // what is folded up is reached once it is open
+          for (const one of document.querySelectorAll("details")) one.open = true;
           const all = [...document.querySelectorAll("a[href], [tabindex='0'], summary, input, select, button")];
           all.forEach((one, number) => one.dataset.number = number);
           return all.length;
@@ -205,7 +217,7 @@ def test_index_is_sorted_by_its_headings(opened: Any) -> None:
     assert page.evaluate(order) == forces[::-1]
     page.get_by_role("button", name="Version").click()
     page.get_by_role("button", name="Version").click()
-    assert set(page.evaluate(order)[:3]) == set(FORCES)
+    assert set(page.evaluate(order)[:4]) == {*FORCES, "dorset"}
     assert page.locator("th[aria-sort]").evaluate_all("all => all.map((one) => one.ariaSort)") == [
         "descending"
     ]
@@ -217,3 +229,51 @@ def test_printed_page_has_its_tables_and_leaves_out_what_only_works_on_a_screen(
     assert page.locator("#table-grades").is_visible()
     assert not page.locator("nav.contents").is_visible()
     assert not page.locator(".skip").is_visible()
+
+
+def test_chart_answers_to_mouse_and_keyboard_with_the_figures_of_its_table(opened: Any) -> None:
+    page = opened(LIVE).page
+    marks = page.locator("#chart-grades .live [tabindex]")
+    marks.first.wait_for()
+    assert marks.count() == 6
+    assert not page.locator("#chart-grades > svg").is_visible()
+    marks.first.focus()
+    told = page.locator("#chart-grades .told")
+    assert told.inner_text() == "Grade: inadequate; Cases: 28; Share: 33.7%"
+    marks.nth(1).hover()
+    page.wait_for_selector("#vg-tooltip-element.visible")
+    assert "requires improvement" in page.locator("#vg-tooltip-element").inner_text()
+    assert page.locator("#table-grades").is_visible()
+
+
+def test_live_page_without_scripts_has_its_drawings(opened: Any) -> None:
+    page = opened(LIVE, java_script_enabled=False).page
+    assert page.locator("#chart-grades > svg").is_visible()
+    assert page.locator(".live").count() == 0
+
+
+def test_live_page_holds_published_figures_and_no_other_data(reports: Path) -> None:
+    tree = html.document_fromstring((reports / LIVE).read_text(encoding="utf-8"))
+    with (reports / "dorset" / "figures.csv").open(encoding="utf-8", newline="") as file:
+        figures = list(csv.DictReader(file))
+    known = {f"{float(row[key]):.6f}" for row in figures for key in ("value", "lower", "upper") if row[key]}
+    holders = tree.xpath("//script[@data-chart]")
+    assert [one.get("data-chart") for one in holders] == ["chart-grades", "chart-changes"]
+    for holder in holders:
+        for values in datasets(json.loads(holder.text)):
+            for row in values:
+                for name in ("share", "value", "lower", "upper"):
+                    if name in row:
+                        assert f"{row[name]:.6f}" in known
+    assert len(tree.xpath("//script[not(@type)]")) == 1
+
+
+def datasets(node: Any) -> Iterator[Any]:
+    if isinstance(node, dict):
+        if isinstance(node.get("values"), list) and all(isinstance(one, dict) for one in node["values"]):
+            yield node["values"]
+        for one in node.values():
+            yield from datasets(one)
+    elif isinstance(node, list):
+        for one in node:
+            yield from datasets(one)

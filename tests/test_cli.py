@@ -72,7 +72,7 @@ def test_help_on_reports_names_what_can_be_set() -> None:
     for option in (
         *("--all", "--parameter", "-p", "--baseline", "--follow-up", "--confidence", "--jobs"),
         *("--force-rebuild", "--dry-run", "--deadline", "--report-deadline", "--wait"),
-        *("--cluster", "--output", "--auto-publish", "--pdf", "--log-format", "--timings"),
+        *("--cluster", "--output", "--auto-publish", "--pdf", "--interactive", "--log-format", "--timings"),
     ):
         assert re.search(rf"{option}\b", text), option
 

@@ -33,6 +33,7 @@ FILES = {
         "figures.csv-metadata.json",
         "figures.xlsx",
         "summary.txt",
+        "summary.png",
     ),
     "record.json",
 }

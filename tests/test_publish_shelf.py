@@ -619,8 +619,8 @@ def test_batch_that_was_killed_while_writing_far_away_is_finished_by_the_next(
     assert first.outcome is Outcome.DRAFT
     small(project, "'changed'")
     with monkeypatch.context() as patch:
-        # after the lock and four files of the report, the notebook among them, and before its record
-        killed_at(place, 6, patch)
+        # after the lock and five files of the report, the notebook among them, and before its record
+        killed_at(place, 7, patch)
         with pytest.raises(Killed):
             batch.run(project, place, asked)
 

@@ -215,6 +215,9 @@ def report(
         str | None,
         typer.Option(help="Where the reports go: a folder, or a URL that fsspec knows (s3://...)."),
     ] = None,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", help="Let charts answer to mouse and keyboard; a larger page.")
+    ] = False,
     pdf: Annotated[bool, typer.Option("--pdf", help="Make each report as a tagged PDF too.")] = False,
     auto_publish: Annotated[
         bool,
@@ -234,7 +237,7 @@ def report(
 ) -> None:
     """Make the reports of some forces or all that are out of date, and the index."""
     from analysis.publish import batch, plan, shelf
-    from analysis.publish.job import PDF
+    from analysis.publish.job import INTERACTIVE, PDF
     from analysis.publish.parameters import ParameterError
     from analysis.publish.record import Outcome
 
@@ -261,7 +264,7 @@ def report(
                 with_quality=all_,
                 rebuild=force_rebuild,
                 publish=auto_publish,
-                formats=frozenset([PDF] if pdf else []),
+                formats=frozenset(([PDF] if pdf else []) + ([INTERACTIVE] if interactive else [])),
             )
             if dry_run:
                 teller.plan(batch.dry_run(project, place, asked))

@@ -100,6 +100,17 @@ def drawn(bundle: Mapping[str, Any], /) -> dict[str, Any]:
     return given if handed is None else {"text/html": Picture(**handed).html, **given}
 
 
+def found(notebook: Mapping[str, Any], name: str, /) -> str | None:
+    """The drawing of a chart in a notebook that was run, as SVG; null if no cell shows one of that name."""
+    figure = re.compile(rf'<figure class="chart" id="{re.escape(name)}">.*?(<svg.*?</svg>)', re.DOTALL)
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            shown = figure.search("".join(output.get("data", {}).get("text/html", "")))
+            if shown is not None:
+                return shown.group(1)
+    return None
+
+
 def make_ready() -> None:
     """Start the program that draws, which takes half a second, before there is something to draw."""
     import vl_convert

@@ -1,6 +1,8 @@
 """The figures of a report as files for other programs: CSV with its description, and an accessible spreadsheet."""
 
 import json
+import struct
+import zlib
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import polars as pl
 
 from analysis.compare.change import Comparison, SingleAudit
 from analysis.compare.shares import CHANGE, Figure
-from analysis.present import plainly, wording
+from analysis.present import plainly, slide, wording
 
 COLUMNS = ("force", "measure", "period", "value", "lower", "upper", "n_cases", "base", "note")
 
@@ -55,6 +57,34 @@ def write_csvw(
         "tableSchema": {"columns": columns, "primaryKey": ["force", "measure", "period"]},
     }
     path.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_png(
+    examined: Comparison | SingleAudit,
+    path: Path,
+    /,
+    *,
+    drawing: str | None,
+    status: str,
+    is_draft: bool,
+) -> None:
+    """Write the report on one slide as a picture of 1200 by 675 pixels, for decks: see `present.slide`.
+
+    It carries its description, which some programs offer to whoever cannot see it.
+    """
+    # as in present.pictures: only who draws needs it
+    import vl_convert
+
+    drawn = slide.svg(examined, drawing=drawing, status=status, is_draft=is_draft)
+    path.write_bytes(_described(vl_convert.svg_to_png(drawn, scale=1, ppi=72), slide.description(examined)))
+
+
+def _described(png: bytes, words: str) -> bytes:
+    """The picture with its description in it: a text chunk (iTXt) after the header, as the standard has it."""
+    after_header = 8 + 25
+    body = b"iTXt" + b"Description\0\0\0en-GB\0\0" + words.encode()
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return png[:after_header] + chunk + png[after_header:]
 
 
 _DATATYPES = {dy.String: "string", dy.Float64: "double", dy.Int64: "integer"}

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import polars as pl
@@ -13,9 +14,9 @@ from analysis import paths, storage
 from analysis.compare import change
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
 from analysis.compare.graded import GradedAudit
-from analysis.present import message, sections, wording
-from analysis.publish import formats, gate, page, pdf, record, revisions, runner
-from analysis.publish.job import PDF, Job, Made, failed, plain
+from analysis.present import charts, message, pictures, sections, wording
+from analysis.publish import formats, gate, interactive, page, pdf, record, revisions, runner
+from analysis.publish.job import INTERACTIVE, PDF, Job, Made, failed, plain
 from analysis.publish.record import Outcome, State
 from analysis.publish.revisions import Revision
 
@@ -164,17 +165,44 @@ def _build(
     )
     hidden = _SINGLE_ONLY if isinstance(examined, Comparison) else _COMPARISON_ONLY
     rendered = page.render(executed, text, without_tags=[hidden])
-    gate.check(rendered, _subject(job, examined, project, figures, told))
+    subject = _subject(job, examined, project, figures, told)
+    if INTERACTIVE in job.formats and (specifications := _specifications(examined, executed)):
+        rendered = interactive.upgraded(rendered, specifications)
+        subject = replace(subject, is_interactive=True, largest=interactive.LARGEST)
+    gate.check(rendered, subject)
     (made / page.REPORT).write_text(rendered, encoding="utf-8")
     if isinstance(examined, Comparison | SingleAudit):
         statements = pl.read_parquet(project.processed / "statements.parquet")
         publishers = sections.publishers(_audits(examined), statements)
         words = message.text(examined, status=text.status, is_draft=text.is_draft, publishers=publishers)
         (made / "summary.txt").write_text(words, encoding="utf-8")
+        formats.write_png(
+            examined,
+            made / "summary.png",
+            drawing=pictures.found(executed, "chart-grades"),
+            status=text.status,
+            is_draft=text.is_draft,
+        )
     if PDF in job.formats:
         (made / pdf.FILE).write_bytes(pdf.render(rendered, is_draft=job.signed is None))
     run.seconds["page"] = time.monotonic() - clock
     return moved
+
+
+def _specifications(
+    examined: Comparison | SingleAudit | NoAudit | None, executed: nbformat.NotebookNode
+) -> dict[str, Any]:
+    """The charts that the page shows, by the name of their figure."""
+    if not isinstance(examined, Comparison | SingleAudit):
+        return {}
+    drawn: dict[str, Any] = {"chart-grades": charts.before_after}
+    if isinstance(examined, Comparison):
+        drawn["chart-changes"] = charts.changes
+    return {
+        name: charts.picture(make(examined), name=name).specification
+        for name, make in drawn.items()
+        if pictures.found(executed, name) is not None
+    }
 
 
 def _moved(job: Job, figures: bytes | None) -> list[Revision]:

@@ -1,5 +1,7 @@
 """From an executed notebook to a page that can be forwarded: one file, no scripts, no external request."""
 
+import base64
+import hashlib
 import logging
 import re
 from collections.abc import Sequence
@@ -54,6 +56,11 @@ def style() -> str:
 def template(name: str, /) -> str:
     """A file of the package that pages are made from, as text."""
     return (_TEMPLATES / name).read_text(encoding="utf-8").rstrip("\n")
+
+
+def hash_of(script: str, /) -> str:
+    """How a page's policy names a script that it lets in."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 def render(notebook: "NotebookNode", text: PageText, /, *, without_tags: Sequence[str] = ()) -> str:

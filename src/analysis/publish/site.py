@@ -1,8 +1,6 @@
 """The pages about all reports: every force that is expected, its status and headline, from their records."""
 
-import base64
 import csv
-import hashlib
 import io
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -258,7 +256,7 @@ def _index(listed: list[Row], moved: list[Revision], place: Shelf, *, footer: tu
         limits=wording.LIMITS,
         quality=quality if place.has(quality) else None,
         script=page.template("index.js"),
-        script_hash=_hash(page.template("index.js")),
+        script_hash=page.hash_of(page.template("index.js")),
     )
 
 
@@ -295,8 +293,3 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-def _hash(script: str) -> str:
-    """How a page's policy names the one script that it lets in."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
