@@ -46,6 +46,7 @@ FLOORS = (
     "publish.runner",
     "publish.page",
     "publish.gate",
+    "publish.restricted",
     "publish.interactive",
     "publish.pdf",
     "publish.formats",

@@ -1,4 +1,5 @@
 import csv
+import io
 import os
 import shutil
 import subprocess
@@ -10,11 +11,13 @@ from typing import Any
 import polars as pl
 import pytest
 from click.testing import Result
+from lxml import html
 from typer.testing import CliRunner
 
 from analysis import cli, paths
 from analysis.evidence import cleaning
 from analysis.evidence.cleaning import Evidence
+from analysis.publish import batch, shelf
 
 STATEMENTS = "audit_statements.csv"
 CSV_FILES = (STATEMENTS, "findings.csv", "claims.csv", "known_inspections.csv")
@@ -566,3 +569,33 @@ def test_the_installed_command_tells_of_a_bad_row_in_one_plain_line(
         "write digits only, or leave it blank if it is not stated."
     ]
     assert told.stdout == "159 rows read, 158 accepted, 1 rejected; 47 audits in data/processed.\n"
+
+
+HARMFUL = (
+    '<script>alert(1)</script> **bold** [a](javascript:alert(1)) =HYPERLINK("x","y") \u202eevil\u202c \N{POLICE CAR} '
+    + "word " * 2_000
+).strip()
+
+
+def test_words_of_a_raw_file_are_harmless_in_every_format(project: paths.Project) -> None:
+    path = project.raw / "audit_statements.csv"
+    rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
+    column = rows[0].index("title")
+    hit = next(row for row in rows[1:] if row[rows[0].index("force")] == "Warwickshire")
+    hit[column] = HARMFUL
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    path.write_text(text.getvalue(), encoding="utf-8")
+
+    asked = batch.Asked(("warwickshire",), formats=frozenset(["pdf", "interactive"]))
+    (result,) = batch.run(project, shelf.at(project.reports), asked)
+
+    assert result.outcome == "draft", result.headline
+    folder = project.reports / "warwickshire"
+    page = html.document_fromstring((folder / "report.html").read_text(encoding="utf-8"))
+    told = " ".join(page.find(".//main").text_content().split())
+    assert HARMFUL.replace("\u202e", "[U+202E]").replace("\u202c", "[U+202C]") in told
+    assert not page.xpath("//main//script | //main//strong[.='bold'] | //a[starts-with(@href, 'javascript')]")
+    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF-")
+    for name in ("figures.csv", "summary.txt"):
+        assert "\u202e" not in (folder / name).read_text(encoding="utf-8")

@@ -79,11 +79,12 @@ def _plainly(complain: Callable[[str], None] = _complain) -> Iterator[None]:
     from analysis.publish.parameters import ParameterError
     from analysis.publish.pdf import PdfError
     from analysis.publish.record import SignOffError
+    from analysis.publish.restricted import RestrictedError
     from analysis.publish.revisions import RevisionsError
     from analysis.publish.shelf import LockedError, ShelfError
     from analysis.publish.verify import UnknownFileError
 
-    to_mend = (EvidenceError, GateError, RevisionsError, vocabulary.ForcesError)
+    to_mend = (EvidenceError, GateError, RestrictedError, RevisionsError, vocabulary.ForcesError)
     impossible = (
         ParameterError,
         PdfError,

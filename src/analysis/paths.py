@@ -37,6 +37,11 @@ class Project:
         return self.root / "data" / "processed"
 
     @property
+    def restricted(self) -> Path:
+        """Case-level data, never published and never in version control."""
+        return self.root / "data" / "restricted"
+
+    @property
     def notebooks(self) -> Path:
         """The thin notebooks that Papermill runs."""
         return self.root / "notebooks"

@@ -18,11 +18,24 @@ from analysis.evidence import cleaning, sources
 from analysis.evidence.cleaning import Evidence, Excerpts
 from analysis.evidence.faults import EvidenceError
 from analysis.present import wording
-from analysis.publish import cluster, parameters, pdf, plan, pool, record, revisions, shelf, site, warm
+from analysis.publish import (
+    cluster,
+    parameters,
+    pdf,
+    plan,
+    pool,
+    record,
+    restricted,
+    revisions,
+    shelf,
+    site,
+    warm,
+)
 from analysis.publish.gate import Subject
 from analysis.publish.job import PDF, Job, Made, Words, failed
 from analysis.publish.plan import Step
 from analysis.publish.record import Earlier, Outcome, RunRecord, SignOff, SignOffError, State, Withdrawal
+from analysis.publish.restricted import Restricted
 from analysis.publish.revisions import History, Revision
 from analysis.publish.shelf import Shelf, ShelfError
 
@@ -311,6 +324,7 @@ def _jobs(
     excerpts = Excerpts(evidence)
     named = vocabulary.forces(project.raw)
     past = _past(place)
+    held = restricted.read(project.restricted)
     inputs = evidence.inputs
     notebooks = cache(lambda name: _content(project.notebooks / name))
     package = sources.datapackage(project.raw)
@@ -342,7 +356,7 @@ def _jobs(
             code=step.depends_on[plan.CODE],
             limit=limits.report,
             until=until,
-            subject=_subject(step.force, named),
+            subject=_subject(step.force, named, held),
             formats=asked.formats,
             sign_off=SignOff(reviewer=None, signed=record.now(), draft={}) if asked.publish else None,
             history=_history(step, place, inputs, past.get(step.name, ())),
@@ -372,13 +386,18 @@ def _index_from(name: str, place: Shelf, *, is_draft: bool) -> str:
     return f"../../{site.INDEX}" if is_beside else f"../{site.INDEX}"
 
 
-def _subject(force: str | None, named: vocabulary.Forces) -> Subject:
-    """What a page is held against: it says nothing of another force than its own."""
+def _subject(force: str | None, named: vocabulary.Forces, held: Restricted) -> Subject:
+    """What a page is held against: it says nothing of another force than its own, nor what is restricted."""
     if force is None:
-        return Subject()
+        return Subject(columns=held.columns, values=held.values)
     mine = named.named(force)
     others = [name for other in named if other is not mine for name in (*other.names, other.ons_code)]
-    return Subject(own=(*mine.names, mine.ons_code), others=tuple(others))
+    return Subject(
+        own=(*mine.names, mine.ons_code),
+        others=tuple(others),
+        columns=held.columns,
+        values=held.values,
+    )
 
 
 def _content(file: Path) -> bytes | None:
