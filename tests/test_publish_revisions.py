@@ -205,3 +205,19 @@ def test_correction_that_moves_a_figure_is_told_as_one(project: paths.Project) -
         "data and correction and method"
     )
     assert revisions.reason(old, old.inputs, {**old.depends_on, "evidence": "0"})[0] == "method"
+
+
+def test_report_that_is_published_without_a_reader_tells_its_readers_of_no_draft(
+    project: paths.Project,
+) -> None:
+    made(project, publish=True)
+    with_another_count(project)
+    made(project)
+    made(project, publish=True)
+    assert {one.version for one in listed(project)} == {"draft", "published"}
+    assert "10 of 31 cases before" in page_of(project)
+    assert ", draft" not in page_of(project)
+
+
+def test_earlier_file_with_a_word_for_a_number_is_like_none() -> None:
+    assert between(GOOD.replace("0.322581", "a third"), GOOD) == []

@@ -395,3 +395,8 @@ def test_figures_that_cannot_be_read_are_no_picture_and_stop_nothing(
     publish(project, "dorset")
     file(project, "dorset/figures.csv", damage)
     assert rows(index_of(project, evidence))["dorset"].find(".//svg") is None
+
+
+def test_row_of_one_audit_has_a_cell_under_every_heading(national: Any) -> None:
+    table = national.xpath("//table[caption[@id='single-caption']]")[0]
+    assert {len(row) for row in table.iter("tr")} == {4}

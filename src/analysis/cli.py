@@ -123,6 +123,10 @@ def _note_changes(raw: Path, say: Callable[[str], None] = _complain) -> None:
         )
 
 
+_Output = Annotated[str | None, typer.Option(help="Where the reports are, if not in the project's reports/.")]
+_Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait for another run that is writing.")]
+
+
 @app.command()
 def clean() -> None:
     """Clean data/raw into data/processed; tell of every row that was refused."""
@@ -205,7 +209,7 @@ def report(
     report_deadline: Annotated[
         float, typer.Option(min=1, help="Seconds that one report may take; then its kernel is killed.")
     ] = 300,
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for another run that is writing.")] = 60,
+    wait: _Wait = 60,
     cluster: Annotated[
         str | None,
         typer.Option(
@@ -465,10 +469,8 @@ def _print_timings(records: "Sequence[RunRecord | None]") -> None:
 def publish(
     reports: Annotated[list[str], typer.Argument(help="Forces whose drafts were read; or data-quality.")],
     reviewer: Annotated[str, typer.Option(help="Who read them, as the record is to name them.")],
-    output: Annotated[
-        str | None, typer.Option(help="Where the reports are, if not in the project's reports/.")
-    ] = None,
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for another run that is writing.")] = 60,
+    output: _Output = None,
+    wait: _Wait = 60,
 ) -> None:
     """Publish drafts that a person has read: same figures, no mark of a draft, the reviewer in the record."""
     from analysis.publish import batch, shelf
@@ -493,10 +495,8 @@ def publish(
 def withdraw(
     report: Annotated[str, typer.Argument(help="Force whose report is to go; or data-quality.")],
     reason: Annotated[str, typer.Option(help="Why, in a sentence for its readers.")],
-    output: Annotated[
-        str | None, typer.Option(help="Where the reports are, if not in the project's reports/.")
-    ] = None,
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for another run that is writing.")] = 60,
+    output: _Output = None,
+    wait: _Wait = 60,
 ) -> None:
     """Take a report away; a page that says so, when and why stays in its place."""
     from analysis.publish import batch, shelf
@@ -519,9 +519,7 @@ def _named_reports(reports: list[str], project: paths.Project) -> list[str]:
 @app.command()
 def verify(
     files: Annotated[list[Path], typer.Argument(help="Files of a report, or copies of them.")],
-    output: Annotated[
-        str | None, typer.Option(help="Where the reports are, if not in the project's reports/.")
-    ] = None,
+    output: _Output = None,
 ) -> None:
     """Say of a file that was passed on whether it is as published, a draft, superseded or altered."""
     from analysis.publish import shelf

@@ -57,6 +57,12 @@ class Project:
         return self.root / "docs"
 
 
+def code() -> list[Path]:
+    """Every file of the package in order, templates included; what Python compiled is left out."""
+    source = Path(__file__).parent
+    return [path for path in sorted(source.rglob("*")) if path.suffix not in ("", ".pyc") and path.is_file()]
+
+
 _in_use: ContextVar[Project | None] = ContextVar("project in use", default=None)
 
 

@@ -51,6 +51,8 @@ _TEXT_ON = {
     "#F46A25": "#000000",
     _NOT_TOLD_APART: "#000000",
 }
+# ids of the figures in a report, by which whoever publishes finds them
+GRADES, CHANGES = "chart-grades", "chart-changes"
 _BELOW_GOOD = "below good, not told apart"
 _INK = "#0B0C0C"
 _WIDTH = 400

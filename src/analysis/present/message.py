@@ -4,9 +4,7 @@ import textwrap
 from collections.abc import Sequence
 
 from analysis.compare.change import Comparison, SingleAudit
-from analysis.compare.shares import CHANGE, measure_of
 from analysis.present import plainly, wording
-from analysis.vocabulary import Grade
 
 _WIDTH = 72
 
@@ -35,9 +33,7 @@ def text(
         *wording.summary(examined),
     ]
     if isinstance(examined, Comparison):
-        changes = [row for row in examined.figures.to_dicts() if row["period"] == CHANGE]
-        known = {row["measure"] for row in changes if row["value"] is not None}
-        grades = [grade for grade in (Grade.GOOD, Grade.INADEQUATE) if measure_of(grade) in known]
+        grades = wording.known_changes(examined)
         parts += [wording.change_sentence(examined, grade) for grade in grades]
         parts += [wording.interval_sentence(examined.confidence)] if grades else []
     if publishers:

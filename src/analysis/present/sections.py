@@ -14,7 +14,6 @@ from markupsafe import Markup, escape
 from analysis import vocabulary
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
 from analysis.compare.graded import GradedAudit
-from analysis.compare.shares import CHANGE, measure_of
 from analysis.evidence.cleaning import Evidence
 from analysis.present import charts, tables, wording
 from analysis.present.pictures import Picture
@@ -126,7 +125,7 @@ def grades_chart(report: ForceReport, /) -> Picture | Section:
     table = tables.before_after(report.examined)
     if report.examined.figures["value"].is_null().all():
         return _above("No chart of grades: no share is known.", table)
-    return charts.picture(charts.before_after(report.examined), name="chart-grades", table=table)
+    return charts.picture(charts.before_after(report.examined), name=charts.GRADES, table=table)
 
 
 def changes_chart(report: ForceReport, /) -> Picture | Section:
@@ -134,21 +133,14 @@ def changes_chart(report: ForceReport, /) -> Picture | Section:
     if not isinstance(report.examined, Comparison):
         return no_comparison(report)
     table = tables.changes(report.examined)
-    if not any(_is_known(report.examined, grade) for grade in (Grade.GOOD, Grade.INADEQUATE)):
+    if not wording.known_changes(report.examined):
         return _above(f"No chart of changes: {report.examined.verdict.reason}.", table)
-    return charts.picture(charts.changes(report.examined), name="chart-changes", table=table)
+    return charts.picture(charts.changes(report.examined), name=charts.CHANGES, table=table)
 
 
 def _above(sentence: str, table: Table) -> Section:
     said = paragraphs([sentence])
     return Section(f"{said.plain}\n{table!r}", said.html + Markup(table.as_raw_html()))
-
-
-def _is_known(pair: Comparison, grade: Grade) -> bool:
-    try:
-        return wording.figure(pair, measure_of(grade), CHANGE)["value"] is not None
-    except KeyError:
-        return False
 
 
 def how_sure(report: ForceReport, /) -> Section:

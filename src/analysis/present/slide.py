@@ -6,9 +6,7 @@ import textwrap
 from markupsafe import Markup
 
 from analysis.compare.change import Comparison, SingleAudit
-from analysis.compare.shares import CHANGE, measure_of
 from analysis.present import plainly, wording
-from analysis.vocabulary import Grade
 
 WIDTH, HEIGHT = 1200, 675
 
@@ -73,10 +71,7 @@ def description(examined: Comparison | SingleAudit, /) -> str:
 def _beside(examined: Comparison | SingleAudit) -> list[str]:
     if isinstance(examined, SingleAudit):
         return [wording.audit_sentence(examined, period) for period in wording.periods(examined)]
-    changes = [row for row in examined.figures.to_dicts() if row["period"] == CHANGE]
-    known = {row["measure"] for row in changes if row["value"] is not None}
-    grades = [grade for grade in (Grade.GOOD, Grade.INADEQUATE) if measure_of(grade) in known]
-    return [wording.change_sentence(examined, grade) for grade in grades]
+    return [wording.change_sentence(examined, grade) for grade in wording.known_changes(examined)]
 
 
 def _picture(drawing: str | None) -> Markup:

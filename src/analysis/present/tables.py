@@ -10,11 +10,9 @@ from lxml import html as lxml_html
 from analysis import vocabulary
 from analysis.compare.change import Comparison, SingleAudit
 from analysis.compare.graded import GradedAudit
-from analysis.compare.shares import BASELINE, CHANGE, FOLLOW_UP, measure_of
+from analysis.compare.shares import CHANGE, measure_of
 from analysis.present import wording
 from analysis.vocabulary import Grade
-
-NOT_KNOWN = "not known"
 
 
 class Table(GT):
@@ -125,13 +123,13 @@ def before_after(examined: Comparison | SingleAudit, /) -> Table:
 
 def _share_row(label: str, when: str, row: dict[str, Any]) -> dict[str, str]:
     def shown(key: str) -> str:
-        return NOT_KNOWN if row[key] is None else wording.percent(row[key], base=row["base"])
+        return wording.NOT_KNOWN if row[key] is None else wording.percent(row[key], base=row["base"])
 
     return {
         "grade": wording.capitalised(label),
         "audit": when,
-        "n_cases": NOT_KNOWN if row["n_cases"] is None else str(row["n_cases"]),
-        "base": NOT_KNOWN if row["base"] is None else str(row["base"]),
+        "n_cases": wording.NOT_KNOWN if row["n_cases"] is None else str(row["n_cases"]),
+        "base": wording.NOT_KNOWN if row["base"] is None else str(row["base"]),
         "share": shown("value"),
         "lower": shown("lower"),
         "upper": shown("upper"),
@@ -148,9 +146,9 @@ def changes(pair: Comparison, /) -> Table:
             rows.append(
                 {
                     "measure": f"Share graded {grade.value}",
-                    "value": _signed(row["value"]),
-                    "lower": _signed(row["lower"]),
-                    "upper": _signed(row["upper"]),
+                    "value": wording.signed_points(row["value"]),
+                    "lower": wording.signed_points(row["lower"]),
+                    "upper": wording.signed_points(row["upper"]),
                     "note": row["note"],
                 }
             )
@@ -166,16 +164,6 @@ def changes(pair: Comparison, /) -> Table:
             "note": "Counts",
         },
     )
-
-
-def _signed(change: float | None) -> str:
-    if change is None:
-        return NOT_KNOWN
-    size = wording.points(change)
-    # a minus sign, not a hyphen, so that it is read out and never breaks from its number
-    if size == "0":
-        return size
-    return f"+{size}" if change > 0 else f"\N{MINUS SIGN}{size}"
 
 
 def areas(audits: Sequence[GradedAudit], /, *, force: str) -> Table:
@@ -234,18 +222,18 @@ def _known_grade(audit: GradedAudit, grade: Grade) -> str:
 
 
 def _known(count: int | None) -> str:
-    return NOT_KNOWN if count is None else str(count)
+    return wording.NOT_KNOWN if count is None else str(count)
 
 
 def figures(examined: Comparison | SingleAudit, /) -> Table:
     """Every figure: measure, period, value, range, cases and base; one row per measure and period."""
     rows = [
         {
-            "measure": measure_label(row["measure"]),
-            "period": PERIODS[row["period"]],
-            "value": figure_text(row, "value"),
-            "lower": figure_text(row, "lower"),
-            "upper": figure_text(row, "upper"),
+            "measure": wording.measure_label(row["measure"]),
+            "period": wording.PERIODS[row["period"]],
+            "value": wording.figure_text(row, "value"),
+            "lower": wording.figure_text(row, "lower"),
+            "upper": wording.figure_text(row, "upper"),
             "n_cases": "" if row["n_cases"] is None else str(row["n_cases"]),
             "base": "" if row["base"] is None else str(row["base"]),
             "note": row["note"] or "",
@@ -267,30 +255,3 @@ def figures(examined: Comparison | SingleAudit, /) -> Table:
             "note": "Note",
         },
     )
-
-
-PERIODS = {BASELINE: "earlier", FOLLOW_UP: "later", CHANGE: "change"}
-
-
-def measure_label(measure: str, /) -> str:
-    """A measure in words: "Share graded good" for `share_good`."""
-    words = measure.replace("_", " ")
-    for start, label in (
-        ("share ", "Share "),
-        ("detectable change ", "Smallest change that shows, share "),
-        ("superiority", "Later case has the better grade"),
-    ):
-        if words.startswith(start):
-            return label + words.removeprefix(start)
-    return words
-
-
-def figure_text(row: dict[str, Any], key: str, /) -> str:
-    """The value, or an end of its interval, of a row of figures: "31%", "+5 points", "not known"."""
-    if row[key] is None:
-        return "" if row["value"] is not None else NOT_KNOWN
-    is_points = row["period"] == CHANGE and row["measure"] != "superiority"
-    if is_points:
-        size = _signed(row[key])
-        return f"{size} point" if size.lstrip("+\N{MINUS SIGN}") == "1" else f"{size} points"
-    return wording.percent(row[key], base=row["base"] if row["period"] != CHANGE else 1)

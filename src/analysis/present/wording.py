@@ -32,6 +32,8 @@ LIMITS = (
     "do not tell us about all child protection cases or why grades changed."
 )
 
+NOT_KNOWN = "not known"
+
 _MONTHS = (
     "January",
     "February",
@@ -65,6 +67,11 @@ def _has(examined: Comparison | SingleAudit, measure: str, period: str) -> bool:
     return rows.height == 1 and rows["value"][0] is not None
 
 
+def known_changes(pair: Comparison, /) -> list[Grade]:
+    """Those of the grades good and inadequate whose change of share is known."""
+    return [grade for grade in (Grade.GOOD, Grade.INADEQUATE) if _has(pair, measure_of(grade), CHANGE)]
+
+
 def _rounded(value: float, places: int) -> str:
     exact = Decimal(repr(value)) * 100
     return str(exact.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP))
@@ -83,6 +90,44 @@ def level(confidence: float, /) -> str:
 def points(change: float, /) -> str:
     """The size of a change of shares in whole percentage points, without its sign."""
     return _rounded(abs(change), 0)
+
+
+def signed_points(change: float | None, /) -> str:
+    """A change of shares in whole percentage points with its sign: "+5", "0", or "not known"."""
+    if change is None:
+        return NOT_KNOWN
+    size = points(change)
+    # a minus sign, not a hyphen, so that it is read out and never breaks from its number
+    if size == "0":
+        return size
+    return f"+{size}" if change > 0 else f"\N{MINUS SIGN}{size}"
+
+
+PERIODS = {BASELINE: "earlier", FOLLOW_UP: "later", CHANGE: "change"}
+
+
+def measure_label(measure: str, /) -> str:
+    """A measure in words: "Share graded good" for `share_good`."""
+    words = measure.replace("_", " ")
+    for start, label in (
+        ("share ", "Share "),
+        ("detectable change ", "Smallest change that shows, share "),
+        ("superiority", "Later case has the better grade"),
+    ):
+        if words.startswith(start):
+            return label + words.removeprefix(start)
+    return words
+
+
+def figure_text(row: dict[str, Any], key: str, /) -> str:
+    """The value, or an end of its interval, of a row of figures: "31%", "+5 points", "not known"."""
+    if row[key] is None:
+        return "" if row["value"] is not None else NOT_KNOWN
+    is_points = row["period"] == CHANGE and row["measure"] != "superiority"
+    if is_points:
+        size = signed_points(row[key])
+        return f"{size} point" if size.lstrip("+\N{MINUS SIGN}") == "1" else f"{size} points"
+    return percent(row[key], base=row["base"] if row["period"] != CHANGE else 1)
 
 
 def cases(n: int | None, /) -> str:
@@ -218,7 +263,7 @@ def _mixed_evidence(pair: Comparison) -> str:
 
 
 def _partial_headline(pair: Comparison) -> str | None:
-    known = [grade for grade in (Grade.GOOD, Grade.INADEQUATE) if _has(pair, measure_of(grade), CHANGE)]
+    known = known_changes(pair)
     if not known:
         return None
     between = f"between {when(pair.baseline)} and {when(pair.follow_up)}"

@@ -20,6 +20,7 @@ from analysis.evidence.faults import EvidenceError
 from analysis.present import wording
 from analysis.publish import (
     cluster,
+    formats,
     parameters,
     pdf,
     plan,
@@ -291,8 +292,8 @@ def publish(
         shelf.write_if_changed(place, revisions.FILE, listed)
     due = {step.name: step for step in steps if step.is_due}
     for step in steps:
-        if step.is_gone:
-            _withdraw_gone(step.name, project, place)
+        if step.is_gone and (latest := shelf.latest(place, step.name)) is not None:
+            _withdrawn(latest[1], project, place, "Its audits are no longer in the data.")
         if not step.is_due:
             settle(_kept(step, project))
     if due:
@@ -319,13 +320,15 @@ def _jobs(
     place: Shelf,
     asked: Asked,
     limits: Limits,
+    signed: SignOff | None = None,
 ) -> Iterator[Job]:
     until = None if limits.run is None else time.time() + limits.run
     excerpts = Excerpts(evidence)
     named = vocabulary.forces(project.raw)
     past = _past(place)
     held = restricted.read(project.restricted)
-    inputs = evidence.inputs
+    if asked.publish:
+        signed = SignOff(reviewer=None, signed=record.now(), draft={})
     notebooks = cache(lambda name: _content(project.notebooks / name))
     package = sources.datapackage(project.raw)
     of_a_force = Words(
@@ -351,20 +354,22 @@ def _jobs(
             files={**files, path: notebook} if notebook is not None else files,
             words=replace(
                 of_the_data if step.force is None else of_a_force,
-                index=_index_from(step.name, place, is_draft=not asked.publish),
+                index=_index_from(step.name, place, is_draft=signed is None),
             ),
             code=step.depends_on[plan.CODE],
             limit=limits.report,
             until=until,
             subject=_subject(step.force, named, held),
             formats=asked.formats,
-            sign_off=SignOff(reviewer=None, signed=record.now(), draft={}) if asked.publish else None,
-            history=_history(step, place, inputs, past.get(step.name, ())),
+            sign_off=signed,
+            history=_history(
+                step, place, evidence.inputs, past.get(step.name, ()), is_final=signed is not None
+            ),
         )
 
 
 def _history(
-    step: Step, place: Shelf, inputs: Mapping[str, str], past: Sequence[Revision], *, is_final: bool = False
+    step: Step, place: Shelf, inputs: Mapping[str, str], past: Sequence[Revision], *, is_final: bool
 ) -> History:
     """What the new version is held against: the last one; or, if `is_final`, the last that was published."""
     latest = shelf.latest(place, step.name)
@@ -376,8 +381,9 @@ def _history(
     if latest is None:
         return History(past=tuple(past))
     folder, earlier = latest
-    why = revisions.reason(earlier, inputs, step.depends_on)
-    return History(place.read(f"{folder}/figures.csv"), why, tuple(past))
+    # a draft that is signed was made from what its record says
+    why = revisions.reason(earlier, inputs if step.known is None else step.known.inputs, step.depends_on)
+    return History(place.read(f"{folder}/{formats.CSV}"), why, tuple(past))
 
 
 def _index_from(name: str, place: Shelf, *, is_draft: bool) -> str:
@@ -599,13 +605,9 @@ def _signed(
     from analysis.publish import making
 
     asked = Asked((), formats=frozenset(draft.formats))
-    (job,) = _jobs([step], evidence, project, place, asked, Limits())
     signed = SignOff(reviewer=reviewer, signed=record.now(), draft=draft.outputs)
-    words = replace(job.words, index=f"../{site.INDEX}")
-    notebook = place.read(f"{folder}/{making.NOTEBOOK}")
-    past = _past(place).get(step.name, [])
-    history = _history(step, place, draft.inputs, past, is_final=True)
-    made = making.make(replace(job, words=words, sign_off=signed, executed=notebook, history=history))
+    (job,) = _jobs([step], evidence, project, place, asked, Limits(), signed)
+    made = making.make(replace(job, executed=place.read(f"{folder}/{making.NOTEBOOK}")))
     if made.outcome is Outcome.FAILED:
         return Result(step.name, Outcome.FAILED, made.headline, True)
     outputs = {name: record.sha256(content) for name, content in made.files.items()}
@@ -649,18 +651,17 @@ def withdraw(
             raise SignOffError(f"There is no report of {name} to withdraw.")
         if known.state is State.WITHDRAWN:
             raise SignOffError(f"{name} is withdrawn already.")
-        result = _withdrawn(known, latest[1], project, place, reason.strip())
+        result = _withdrawn(latest[1], project, place, reason.strip())
         _write_site(evidence, project, place)
     return result
 
 
-def _withdrawn(
-    known: RunRecord, latest: RunRecord, project: paths.Project, place: Shelf, reason: str
-) -> Result:
+def _withdrawn(latest: RunRecord, project: paths.Project, place: Shelf, reason: str) -> Result:
+    name = latest.force
     withdrawal = Withdrawal(reason=reason, withdrawn=record.now())
     with paths.using(project):
-        title = wording.title(NoAudit(known.force, 0.95)) if known.force != plan.QUALITY else QUALITY_TITLE
-    page = site.tombstone(known.force, title, withdrawal, footer=footer(project)).encode()
+        title = wording.title(NoAudit(name, 0.95)) if name != plan.QUALITY else QUALITY_TITLE
+    page = site.tombstone(name, title, withdrawal, footer=footer(project)).encode()
     outputs = {site.REPORT: record.sha256(page)}
     written = latest.model_copy(
         update={
@@ -669,17 +670,11 @@ def _withdrawn(
             "withdrawal": withdrawal,
             "headline": f"Withdrawn: {reason}",
             "outputs": outputs,
-            "earlier": _earlier(place, known.force, outputs),
+            "earlier": _earlier(place, name, outputs),
         }
     )
-    place.place(known.force, {site.REPORT: page, record.FILE: record.text(written).encode()})
-    return Result(known.force, Outcome.WITHDRAWN, written.headline, True, ("it was withdrawn",), written)
-
-
-def _withdraw_gone(name: str, project: paths.Project, place: Shelf) -> None:
-    latest, known = shelf.latest(place, name), shelf.recorded(place, name)
-    if latest is not None and known is not None:
-        _withdrawn(known, latest[1], project, place, "Its audits are no longer in the data.")
+    place.place(name, {site.REPORT: page, record.FILE: record.text(written).encode()})
+    return Result(name, Outcome.WITHDRAWN, written.headline, True, ("it was withdrawn",), written)
 
 
 def _write_site(evidence: Evidence, project: paths.Project, place: Shelf) -> None:

@@ -1,8 +1,11 @@
 """The figures of a report as files for other programs: CSV with its description, and an accessible spreadsheet."""
 
+import csv
+import io
 import json
 import struct
 import zlib
+from collections.abc import Mapping
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,15 @@ from analysis.compare.shares import CHANGE, Figure
 from analysis.present import plainly, slide, wording
 
 COLUMNS = ("force", "measure", "period", "value", "lower", "upper", "n_cases", "base", "note")
+# of a row, those that are numbers, and of what kind
+NUMBERS: Mapping[str, type[int] | type[float]] = {
+    "value": float,
+    "lower": float,
+    "upper": float,
+    "n_cases": int,
+    "base": int,
+}
+CSV = "figures.csv"
 
 
 def write_csv(examined: Comparison | SingleAudit, path: Path, /) -> None:
@@ -24,6 +36,20 @@ def write_csv(examined: Comparison | SingleAudit, path: Path, /) -> None:
     """
     texts = pl.col(pl.String).map_elements(plainly.guarded, return_dtype=pl.String)
     examined.figures.select(COLUMNS).with_columns(texts).write_csv(path, float_precision=6)
+
+
+def read_csv(content: bytes | None, /) -> list[dict[str, str]]:
+    """The rows of a `figures.csv` as texts, empty for null; none if it is not there or not as it was written."""
+    try:
+        rows = list(csv.DictReader(io.StringIO((content or b"").decode()), strict=True))
+        for row in rows:
+            # as whoever reads them takes for granted
+            _ = row["force"], row["measure"], row["period"]
+            for name, kind in NUMBERS.items():
+                kind(row[name] or "0")
+    except (ValueError, KeyError, TypeError, csv.Error):
+        return []
+    return rows
 
 
 def write_csvw(

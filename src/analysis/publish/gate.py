@@ -548,17 +548,18 @@ def _named(names: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _restricted(page: _Page, subject: Subject) -> Iterator[str]:
+    values = _restricted_values(subject.values)
     names = ((f"the attribute {name}", name) for element in page.elements for name in element.attrib)
     for where, text in (*page.texts(), *names):
         low = text.lower()
         for column in subject.columns:
             spaced = column.replace("_", " ")
             is_header = where.startswith(("a header", "a drawing", "a script"))
-            if (column in low if "_" in column else False) or (
+            if ("_" in column and column in low) or (
                 is_header and re.search(rf"(?<!\w){re.escape(spaced.lower())}(?!\w)", low)
             ):
                 yield f'{where} has the restricted column "{column}".'
-        if (found := _restricted_values(subject.values)) is not None and found.search(text):
+        if values is not None and values.search(text):
             # the value itself is not for a message that ends up in a record
             yield f"{where} says what a restricted column holds."
 

@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -140,16 +140,16 @@ def _build(
         )
     figures = None
     if isinstance(examined, Comparison | SingleAudit):
-        formats.write_csv(examined, made / "figures.csv")
+        formats.write_csv(examined, made / formats.CSV)
         formats.write_xlsx(examined, made / "figures.xlsx", licence=job.words.licence, as_of=job.words.as_of)
         formats.write_csvw(
             examined,
             made / "figures.csv-metadata.json",
-            described=made / "figures.csv",
+            described=made / formats.CSV,
             licence=job.words.licence,
             as_of=job.words.as_of,
         )
-        figures = (made / "figures.csv").read_bytes()
+        figures = (made / formats.CSV).read_bytes()
     clock = time.monotonic()
     moved = _moved(job, figures)
     told = tuple(revisions.sentence(one) for one in (*moved, *job.history.past)[: revisions.SHOWN])
@@ -165,21 +165,22 @@ def _build(
     )
     hidden = _SINGLE_ONLY if isinstance(examined, Comparison) else _COMPARISON_ONLY
     rendered = page.render(executed, text, without_tags=[hidden])
-    subject = _subject(job, examined, project, figures, told)
+    names = () if figures is None else _QUOTED
+    quoted = {name: pl.read_parquet(project.processed / f"{name}.parquet") for name in names}
+    subject = _subject(job, examined, quoted.values(), figures, told)
     if INTERACTIVE in job.formats and (specifications := _specifications(examined, executed)):
         rendered = interactive.upgraded(rendered, specifications)
         subject = replace(subject, is_interactive=True, largest=interactive.LARGEST)
     gate.check(rendered, subject)
     (made / page.REPORT).write_text(rendered, encoding="utf-8")
     if isinstance(examined, Comparison | SingleAudit):
-        statements = pl.read_parquet(project.processed / "statements.parquet")
-        publishers = sections.publishers(_audits(examined), statements)
+        publishers = sections.publishers(_audits(examined), quoted["statements"])
         words = message.text(examined, status=text.status, is_draft=text.is_draft, publishers=publishers)
         (made / "summary.txt").write_text(words, encoding="utf-8")
         formats.write_png(
             examined,
             made / "summary.png",
-            drawing=pictures.found(executed, "chart-grades"),
+            drawing=pictures.found(executed, charts.GRADES),
             status=text.status,
             is_draft=text.is_draft,
         )
@@ -195,9 +196,9 @@ def _specifications(
     """The charts that the page shows, by the name of their figure."""
     if not isinstance(examined, Comparison | SingleAudit):
         return {}
-    drawn: dict[str, Any] = {"chart-grades": charts.before_after}
+    drawn: dict[str, Any] = {charts.GRADES: charts.before_after}
     if isinstance(examined, Comparison):
-        drawn["chart-changes"] = charts.changes
+        drawn[charts.CHANGES] = charts.changes
     return {
         name: charts.picture(make(examined), name=name).specification
         for name, make in drawn.items()
@@ -220,7 +221,7 @@ def _moved(job: Job, figures: bytes | None) -> list[Revision]:
 def _subject(
     job: Job,
     examined: Comparison | SingleAudit | NoAudit | None,
-    project: paths.Project,
+    quoted: Iterable[pl.DataFrame],
     figures: bytes | None,
     changes: Sequence[str],
 ) -> gate.Subject:
@@ -228,9 +229,8 @@ def _subject(
     if examined is None or figures is None:
         return job.subject
     printed = set(gate.numbers_in(" ".join(changes)))
-    for table in _QUOTED:
-        rows = pl.read_parquet(project.processed / f"{table}.parquet").rows()
-        printed.update(*(gate.numbers_in(str(cell)) for row in rows for cell in row))
+    for table in quoted:
+        printed.update(*(gate.numbers_in(str(cell)) for row in table.rows() for cell in row))
     return replace(job.subject, figures=figures, quoted=frozenset(printed), confidence=examined.confidence)
 
 

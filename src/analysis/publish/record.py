@@ -185,9 +185,8 @@ def python_version() -> str:
 def code_hash() -> str:
     """The SHA-256 of all code of casegrade, templates included."""
     source = Path(__file__).parents[1]
-    files = (path for path in sorted(source.rglob("*")) if path.suffix not in ("", ".pyc") and path.is_file())
     digest = hashlib.sha256()
-    for path in files:
+    for path in paths.code():
         digest.update(f"{path.relative_to(source).as_posix()}\n".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -11,14 +11,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from analysis.present import plainly, tables, wording
-from analysis.publish import plan
+from analysis.present import plainly, wording
+from analysis.publish import formats, plan
 from analysis.publish.record import RunRecord, State
 
 FILE = "revisions.csv"
 # raw files whose change is one of the data as published; the others describe or correct
 _CORRECTIONS = "corrections.toml"
-_NUMBERS = ("value", "lower", "upper", "n_cases", "base")
 # what a page or a feed can show of a long history
 SHOWN = 30
 
@@ -117,12 +116,12 @@ def between(
     found = []
     for key in [*after, *(key for key in before if key not in after)]:
         was, now = before.get(key, {}), after.get(key, {})
-        if all(was.get(name, "") == now.get(name, "") for name in _NUMBERS):
+        if all(was.get(name, "") == now.get(name, "") for name in formats.NUMBERS):
             continue
         force = (now or was)["force"]
         sides = {
             f"{side}_{name}": row.get(name, "")
-            for name in _NUMBERS
+            for name in formats.NUMBERS
             for side, row in (("old", was), ("new", now))
         }
         found.append(
@@ -142,11 +141,7 @@ def between(
 
 
 def _figures(content: bytes | None) -> dict[tuple[str, str], dict[str, str]]:
-    try:
-        rows = list(csv.DictReader(io.StringIO((content or b"").decode()), strict=True))
-        return {(row["measure"], row["period"]): {**row, "force": row["force"]} for row in rows}
-    except (ValueError, KeyError, csv.Error):
-        return {}
+    return {(row["measure"], row["period"]): row for row in formats.read_csv(content)}
 
 
 def reason(old: RunRecord, inputs: Mapping[str, str], depends_on: Mapping[str, str], /) -> tuple[str, str]:
@@ -212,7 +207,7 @@ def added(content: bytes | None, new: Sequence[Revision], /) -> str:
 
 def sentence(one: Revision, /) -> str:
     """A revision in words: which figure, what it was, what it is, when and why."""
-    label = f"{tables.measure_label(one.measure)}, {tables.PERIODS.get(one.period, one.period)}"
+    label = f"{wording.measure_label(one.measure)}, {wording.PERIODS.get(one.period, one.period)}"
     when = wording.day(datetime.fromisoformat(one.date).date())
     if one.version == State.DRAFT:
         when += ", draft"
@@ -221,21 +216,20 @@ def sentence(one: Revision, /) -> str:
 
 
 def _side(one: Revision, side: str) -> str:
-    row = {name: getattr(one, f"{side}_{name}") for name in _NUMBERS}
+    row = {name: getattr(one, f"{side}_{name}") for name in formats.NUMBERS}
     return shown({"measure": one.measure, "period": one.period, **row})
 
 
 def shown(row: Mapping[str, str], /) -> str:
     """A row of `figures.csv` in words: value, range, cases and base; "not known" without a value."""
     if not row["value"]:
-        return tables.NOT_KNOWN
+        return wording.NOT_KNOWN
     typed: dict[str, Any] = dict(row)
-    for name in _NUMBERS:
-        kind = int if name in ("n_cases", "base") else float
+    for name, kind in formats.NUMBERS.items():
         typed[name] = kind(row[name]) if row[name] else None
-    told = tables.figure_text(typed, "value")
+    told = wording.figure_text(typed, "value")
     if typed["lower"] is not None:
-        told += f" (range {tables.figure_text(typed, 'lower')} to {tables.figure_text(typed, 'upper')})"
+        told += f" (range {wording.figure_text(typed, 'lower')} to {wording.figure_text(typed, 'upper')})"
     if typed["n_cases"] is not None:
         told += f", {wording.of_cases(typed['n_cases'], typed['base'])}"
     return told

@@ -1,9 +1,7 @@
 """The pages about all reports: every force that is expected, its status and headline, from their records."""
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
@@ -17,8 +15,8 @@ from analysis import paths, vocabulary
 from analysis.compare.change import NoAudit
 from analysis.compare.shares import BASELINE, CHANGE, FOLLOW_UP, measure_of
 from analysis.evidence.cleaning import Evidence, Excerpts
-from analysis.present import minibars, plainly, tables, tiles, wording
-from analysis.publish import feed, gate, page, plan, revisions, shelf
+from analysis.present import minibars, plainly, tiles, wording
+from analysis.publish import feed, formats, gate, page, plan, revisions, shelf
 from analysis.publish.record import Outcome, RunRecord, State, Withdrawal
 from analysis.publish.revisions import Revision
 from analysis.publish.shelf import Shelf
@@ -68,16 +66,33 @@ class Row:
     draft: str | None = None
 
 
-def rows(evidence: Evidence, project: paths.Project, place: Shelf, /) -> list[Row]:
+@dataclass(frozen=True)
+class _Versions:
+    """The records of a force's report: of the one in its place, and of the draft that waits beside it."""
+
+    placed: RunRecord | None
+    waiting: RunRecord | None
+
+
+def _versions(project: paths.Project, place: Shelf) -> dict[str, _Versions]:
+    return {
+        force.slug: _Versions(shelf.recorded(place, force.slug), shelf.drafted(place, force.slug))
+        for force in vocabulary.forces(project.raw)
+    }
+
+
+def _rows(
+    evidence: Evidence, project: paths.Project, place: Shelf, versions: Mapping[str, _Versions]
+) -> list[Row]:
     """One row per force, in alphabetical order of name: as its last run left it."""
     forces = sorted(vocabulary.forces(project.raw), key=lambda force: force.short_name)
     excerpts = Excerpts(evidence)
     with paths.using(project):
-        return [_row(force, excerpts.of(force.slug), place) for force in forces]
+        return [_row(force, excerpts.of(force.slug), place, versions[force.slug]) for force in forces]
 
 
-def _row(force: vocabulary.Force, excerpt: Evidence, place: Shelf) -> Row:
-    done = shelf.recorded(place, force.slug)
+def _row(force: vocabulary.Force, excerpt: Evidence, place: Shelf, versions: _Versions) -> Row:
+    done = versions.placed
     path = f"{force.slug}/{REPORT}"
     href = path if done is not None and REPORT in done.outputs and place.has(path) else None
     version, updated = _version(done) if done is not None and href is not None else ("", None)
@@ -95,7 +110,7 @@ def _row(force: vocabulary.Force, excerpt: Evidence, place: Shelf) -> Row:
         told = "There are audits, but no report has been made of them."
         return Row(force, NOT_RUN, "", None, told, "", None, None)
     waiting = f"{force.slug}/{shelf.DRAFT_FOLDER}/{REPORT}"
-    if shelf.drafted(place, force.slug) is not None and place.has(waiting):
+    if versions.waiting is not None and place.has(waiting):
         note = "The data or the method changed since. A newer version is drafted and waits to be signed off."
         return Row(force, SUPERSEDED, version, updated, done.headline, done.about, href, note, waiting)
     return Row(force, done.outcome, version, updated, done.headline, done.about, href, None)
@@ -126,18 +141,24 @@ def pages(
     Raises:
         GateError: if one of them must not be published.
     """
-    listed = rows(evidence, project, place)
-    listing = revised(project, place)
+    versions = _versions(project, place)
+    listed = _rows(evidence, project, place, versions)
+    figures = {
+        row.force.slug: formats.read_csv(place.read(f"{row.force.slug}/{formats.CSV}"))
+        for row in listed
+        if row.href is not None
+    }
+    listing = _listing(place, versions)
     moved = revisions.read(listing.encode() or None)
     names = {row.force.slug: row.force.full_name for row in listed}
     subject = gate.Subject(is_interactive=True)
-    index = _index(listed, moved, place, footer=footer)
+    index = _index(listed, figures, moved, place, footer=footer)
     if gate.problems(index, subject):
         # an error may tell what no page may: then it is for those who can read the record
         listed = [_without_reason(row) if row.status == Outcome.FAILED else row for row in listed]
-        index = _index(listed, moved, place, footer=footer)
+        index = _index(listed, figures, moved, place, footer=footer)
         gate.check(index, subject)
-    national = _national(listed, place, footer=footer)
+    national = _national(listed, figures, footer=footer)
     gate.check(national, subject)
     made = {INDEX: index, NATIONAL: national, feed.FILE: feed.atom(moved, names=names, page=REPORT)}
     return made | ({revisions.FILE: listing} if listing else {})
@@ -149,47 +170,18 @@ def revised(project: paths.Project, place: Shelf, /) -> str:
     Raises:
         RevisionsError: if there is a list that cannot be read.
     """
+    return _listing(place, _versions(project, place))
+
+
+def _listing(place: Shelf, versions: Mapping[str, _Versions]) -> str:
     content = place.read(revisions.FILE)
-    new = []
-    for force in vocabulary.forces(project.raw):
-        for known in (shelf.drafted(place, force.slug), shelf.recorded(place, force.slug)):
-            new += [Revision(**row) for row in (known.moved if known is not None else ())]
+    known = [one for of_a_force in versions.values() for one in (of_a_force.waiting, of_a_force.placed)]
+    new = [Revision(**row) for one in known if one is not None for row in one.moved]
     return revisions.added(content, new) if content is not None or new else ""
 
 
 def _without_reason(row: Row) -> Row:
     return replace(row, headline=f"The last run failed. Its record in {row.force.slug}/failed says why.")
-
-
-def _figures(row: Row, place: Shelf) -> list[dict[str, str]]:
-    """The figures of the report that a row leads to, as texts; none if there is none."""
-    if row.href is None:
-        return []
-    content = place.read(f"{row.force.slug}/figures.csv")
-    try:
-        rows = list(csv.DictReader(io.StringIO((content or b"").decode())))
-        for one in rows:
-            # as whoever shows them takes for granted
-            _ = one["measure"], one["period"]
-            for name, kind in _NUMBERS.items():
-                kind(one[name] or "0")
-    except (ValueError, KeyError, TypeError, csv.Error):
-        # somebody changed the file, which the next run will mend
-        return []
-    return rows
-
-
-_NUMBERS: Mapping[str, Callable[[str], object]] = {
-    "value": float,
-    "lower": float,
-    "upper": float,
-    "n_cases": int,
-    "base": int,
-}
-
-
-def _bars(row: Row, place: Shelf) -> Markup:
-    return minibars.svg(_figures(row, place))
 
 
 def _map(listed: list[Row]) -> Markup:
@@ -202,9 +194,10 @@ def _map(listed: list[Row]) -> Markup:
     )
 
 
-def _national(listed: list[Row], place: Shelf, *, footer: tuple[str, ...]) -> str:
+def _national(
+    listed: list[Row], figures: Mapping[str, list[dict[str, str]]], *, footer: tuple[str, ...]
+) -> str:
     reported = [row for row in listed if row.href is not None and row.status != Outcome.WITHDRAWN]
-    figures = {row.force.slug: _figures(row, place) for row in reported}
     compared = [row for row in reported if any(one["period"] == CHANGE for one in figures[row.force.slug])]
     single = [row for row in reported if row not in compared]
     return _rendered(
@@ -213,29 +206,46 @@ def _national(listed: list[Row], place: Shelf, *, footer: tuple[str, ...]) -> st
         n_forces=len(listed),
         n_compared=len(compared),
         n_single=len(single),
-        compared=[(row, _shares(figures[row.force.slug], (BASELINE, FOLLOW_UP, CHANGE))) for row in compared],
-        single=[(row, _shares(figures[row.force.slug], (BASELINE, FOLLOW_UP))) for row in single],
-        bars=[(row, _bars(row, place)) for row in reported],
+        compared=[
+            (
+                row,
+                [
+                    _share(figures[row.force.slug], grade, period)
+                    for grade in _GRADES
+                    for period in (BASELINE, FOLLOW_UP, CHANGE)
+                ],
+            )
+            for row in compared
+        ],
+        # of one audit it is not said here whether it is an earlier or a later one
+        single=[
+            (row, [_share(figures[row.force.slug], grade, BASELINE, FOLLOW_UP) for grade in _GRADES])
+            for row in single
+        ],
+        bars=[(row, minibars.svg(figures[row.force.slug])) for row in reported],
         index=INDEX,
         limits=wording.LIMITS,
         footer=footer,
     )
 
 
-def _shares(figures: list[dict[str, str]], periods: tuple[str, ...]) -> list[str]:
-    """Share good, then share inadequate, in each of some periods that there is, as a table shows them."""
-    told = []
-    for grade in (Grade.GOOD, Grade.INADEQUATE):
-        for period in periods:
-            rows = [one for one in figures if one["measure"] == measure_of(grade) and one["period"] == period]
-            if rows:
-                told.append(revisions.shown(rows[0]))
-            elif period == CHANGE or len(periods) == 3:
-                told.append(tables.NOT_KNOWN)
-    return told or [tables.NOT_KNOWN, tables.NOT_KNOWN]
+_GRADES = (Grade.GOOD, Grade.INADEQUATE)
 
 
-def _index(listed: list[Row], moved: list[Revision], place: Shelf, *, footer: tuple[str, ...]) -> str:
+def _share(figures: list[dict[str, str]], grade: Grade, *periods: str) -> str:
+    """The share at a grade in the first of some periods that has one, in words."""
+    of_it = [row for row in figures if row["measure"] == measure_of(grade) and row["period"] in periods]
+    return revisions.shown(of_it[0]) if of_it else wording.NOT_KNOWN
+
+
+def _index(
+    listed: list[Row],
+    figures: Mapping[str, list[dict[str, str]]],
+    moved: list[Revision],
+    place: Shelf,
+    *,
+    footer: tuple[str, ...],
+) -> str:
     names = {row.force.slug: row.force.full_name for row in listed}
     changes = [(names.get(one.force, one.force), revisions.sentence(one)) for one in moved[: revisions.SHOWN]]
     quality = f"{plan.QUALITY}/{REPORT}"
@@ -243,7 +253,7 @@ def _index(listed: list[Row], moved: list[Revision], place: Shelf, *, footer: tu
     updated = max((row.updated for row in listed if row.updated is not None), default=None)
     return _rendered(
         "index.html.j2",
-        rows=[(row, _bars(row, place)) for row in listed],
+        rows=[(row, minibars.svg(figures.get(row.force.slug, []))) for row in listed],
         map=_map(listed),
         national=NATIONAL,
         counts=[(str(status), counts[status]) for status in _STATUSES if counts[status]],

@@ -34,6 +34,8 @@ from multiprocessing import get_all_start_methods, reduction
 from pathlib import Path
 from typing import Any
 
+from analysis import paths
+
 if sys.platform != "win32":
     import fcntl
     import resource
@@ -381,14 +383,9 @@ def _folder(env: Mapping[str, str]) -> Path:
 
 def _key(settings: tuple[tuple[str, str], ...]) -> str:
     # looked at each time: in JupyterLab, a kernel that is started again is to have the code as it is now
-    source = Path(__file__).parents[1]
     packages = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
     # templates too: workers refuse a job from whoever has others
-    stamps = [
-        (str(path), path.stat().st_mtime_ns)
-        for path in sorted(source.rglob("*"))
-        if path.suffix not in ("", ".pyc")
-    ]
+    stamps = [(str(path), path.stat().st_mtime_ns) for path in paths.code()]
     stamps += [(name, Path(name).stat().st_mtime_ns) for name in sorted(packages)]
     # one that was started with less cannot give more
     ceilings = [os.getpriority(os.PRIO_PROCESS, 0), *(resource.getrlimit(kind)[1] for kind in _LIMITED)]
