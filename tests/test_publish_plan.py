@@ -323,8 +323,8 @@ def test_code_that_differs_by_a_comment_makes_all_reports_again(
 
 
 def test_hash_of_the_code_covers_every_file_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = shutil.copytree(Path(str(record.__file__)).parents[1], tmp_path / "analysis")
-    monkeypatch.setattr(record, "__file__", str(copy / "publish" / "record.py"))
+    copy = shutil.copytree(paths.package(), tmp_path / "analysis")
+    monkeypatch.setattr(paths, "__file__", str(copy / "paths.py"))
     before = record.code_hash()
     assert record.code_hash() == before
     (copy / "publish" / "__pycache__").mkdir(exist_ok=True)

@@ -57,10 +57,16 @@ class Project:
         return self.root / "docs"
 
 
+def package() -> Path:
+    """The folder of this package, wherever it is installed."""
+    return Path(__file__).parent
+
+
 def code() -> list[Path]:
     """Every file of the package in order, templates included; what Python compiled is left out."""
-    source = Path(__file__).parent
-    return [path for path in sorted(source.rglob("*")) if path.suffix not in ("", ".pyc") and path.is_file()]
+    return [
+        path for path in sorted(package().rglob("*")) if path.suffix not in ("", ".pyc") and path.is_file()
+    ]
 
 
 _in_use: ContextVar[Project | None] = ContextVar("project in use", default=None)

@@ -184,10 +184,9 @@ def python_version() -> str:
 
 def code_hash() -> str:
     """The SHA-256 of all code of casegrade, templates included."""
-    source = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in paths.code():
-        digest.update(f"{path.relative_to(source).as_posix()}\n".encode())
+        digest.update(f"{path.relative_to(paths.package()).as_posix()}\n".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
