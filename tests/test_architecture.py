@@ -27,6 +27,7 @@ FLOORS = (
     "compare.alternatives",
     "compare.change",
     "present.plainly",
+    "present.definitions",
     "present.wording",
     "present.pictures",
     "present.tables",

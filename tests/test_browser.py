@@ -23,7 +23,13 @@ pytestmark = pytest.mark.xdist_group("browser")
 ROOT = Path(__file__).resolve().parents[1]
 FORCES = ("warwickshire", "metropolitan", "avon-and-somerset")
 LIVE = "dorset/report.html"
-PAGES = ("index.html", "national.html", LIVE, *(f"{name}/report.html" for name in (*FORCES, plan.QUALITY)))
+PAGES = (
+    "index.html",
+    "national.html",
+    "about.html",
+    LIVE,
+    *(f"{name}/report.html" for name in (*FORCES, plan.QUALITY)),
+)
 SCHEMES, WIDTHS = ("light", "dark"), (320, 1280)
 # WCAG 2.2 at level AA, with all that it includes
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")

@@ -226,7 +226,7 @@ def test_ids_are_unique_and_every_reference_on_the_page_resolves(name: str, publ
 @pytest.mark.parametrize("name", PAGES)
 def test_contents_list_every_section_in_order(name: str, published: Published) -> None:
     tree = published.trees[name]
-    listed = [(link.get("href")[1:], words(link)) for link in tree.iterfind(".//nav//a")]
+    listed = [(link.get("href")[1:], words(link)) for link in tree.iterfind(".//main//nav//a")]
     assert listed == [(heading.get("id"), words(heading)) for heading in tree.iterfind(".//h2")]
 
 
@@ -471,7 +471,7 @@ def test_sections_of_the_same_name_get_ids_of_their_own() -> None:
     tree = html.document_fromstring(page.render(made, TEXT))
     ids = [heading.get("id") for heading in tree.iterfind(".//h2")]
     assert len(set(ids)) == 3
-    assert [link.get("href")[1:] for link in tree.iterfind(".//nav//a")] == ids
+    assert [link.get("href")[1:] for link in tree.iterfind(".//main//nav//a")] == ids
 
 
 def test_section_never_takes_an_id_that_the_page_has() -> None:
@@ -483,7 +483,7 @@ def test_section_never_takes_an_id_that_the_page_has() -> None:
 
 def test_notebook_without_sections_becomes_a_page_without_contents() -> None:
     tree = html.document_fromstring(page.render(notebook(cell("<p>x</p>")), TEXT))
-    assert tree.find(".//nav") is None
+    assert tree.find(".//main//nav") is None
     assert tree.find(".//h1") is not None
 
 

@@ -288,7 +288,7 @@ def test_index_is_written_before_any_report_was_made(project: paths.Project) -> 
     run_without_reports(project)
     tree = html.document_fromstring((project.reports / "index.html").read_text(encoding="utf-8"))
     assert len(rows(tree)) == 43
-    assert files_in(project) == [shelf.LOCK, "feed.xml", "index.html", "national.html"]
+    assert files_in(project) == [shelf.LOCK, "about.html", "feed.xml", "index.html", "national.html"]
 
 
 def test_index_is_replaced_whole_and_the_same_every_time(project: paths.Project, evidence: Evidence) -> None:
@@ -299,7 +299,14 @@ def test_index_is_replaced_whole_and_the_same_every_time(project: paths.Project,
     (project.reports / "index.html").write_text("half an ind", encoding="utf-8")
     run_without_reports(project)
     assert (project.reports / "index.html").read_bytes() == first
-    assert files_in(project) == [shelf.LOCK, "feed.xml", "index.html", "national.html", "warwickshire"]
+    assert files_in(project) == [
+        shelf.LOCK,
+        "about.html",
+        "feed.xml",
+        "index.html",
+        "national.html",
+        "warwickshire",
+    ]
 
 
 def test_index_that_cannot_be_written_leaves_the_earlier_one(project: paths.Project) -> None:
@@ -309,7 +316,7 @@ def test_index_that_cannot_be_written_leaves_the_earlier_one(project: paths.Proj
     with pytest.raises(UnicodeEncodeError):
         shelf.write_if_changed(shelf.at(project.reports), site.INDEX, "\ud800")
     assert (project.reports / "index.html").read_bytes() == earlier
-    assert files_in(project) == [shelf.LOCK, "feed.xml", "index.html", "national.html"]
+    assert files_in(project) == [shelf.LOCK, "about.html", "feed.xml", "index.html", "national.html"]
 
 
 def test_others_may_read_the_index(project: paths.Project) -> None:

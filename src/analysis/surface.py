@@ -7,6 +7,7 @@ import polars as pl
 from analysis import paths, vocabulary
 from analysis.compare import change
 from analysis.compare.change import NoAudit, SingleAudit
+from analysis.compare.shares import CONFIDENCE
 from analysis.evidence import cleaning
 from analysis.evidence.cleaning import Evidence
 from analysis.present import wording
@@ -61,7 +62,7 @@ def compare(
     force: str,
     baseline: str | None = None,
     follow_up: str | None = None,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
 ) -> Comparison:
     """Compare two audits of a force.
 
@@ -98,7 +99,7 @@ def report(
     force: str,
     baseline: str | None = None,
     follow_up: str | None = None,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
 ) -> ForceReport:
     """What a force's report draws on, whether the force has two audits, one or none.
 

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.compare.shares import CONFIDENCE
+
 
 class Posterior(NamedTuple):
     """Posterior probabilities, each 0-1, that the cases behind two audits changed in a given way.
@@ -28,7 +30,7 @@ class Posterior(NamedTuple):
 
 
 def miettinen_nurminen(
-    x1: int, n1: int, x2: int, n2: int, /, *, confidence: float = 0.95
+    x1: int, n1: int, x2: int, n2: int, /, *, confidence: float = CONFIDENCE
 ) -> tuple[float, float]:
     """Find the score interval for the difference of two independent shares, x1/n1 - x2/n2.
 

@@ -20,7 +20,7 @@ import polars as pl
 
 from analysis.compare import alternatives, shares
 from analysis.compare.graded import GradedAudit, select
-from analysis.compare.shares import BASELINE, CHANGE, FOLLOW_UP, Estimate, Figure
+from analysis.compare.shares import BASELINE, CHANGE, CONFIDENCE, FOLLOW_UP, Estimate, Figure
 from analysis.vocabulary import Grade, Role
 
 FEWEST_CASES = 20
@@ -104,7 +104,7 @@ class NoAudit:
     """A force of which no audit has been transcribed."""
 
     force: str
-    confidence: float
+    confidence: float = CONFIDENCE
 
 
 def examine(
@@ -114,7 +114,7 @@ def examine(
     force: str,
     baseline: str | None = None,
     follow_up: str | None = None,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
 ) -> Comparison | SingleAudit | NoAudit:
     """What can be said of a force: a comparison, one audit, or nothing.
 
@@ -149,7 +149,7 @@ def check_confidence(confidence: float, /) -> None:
     """
     if not 0.5 <= confidence < 1:
         raise ValueError(
-            f"confidence is {confidence}, but must be at least 0.5 and below 1, for example 0.95"
+            f"confidence is {confidence}, but must be at least 0.5 and below 1, for example {CONFIDENCE}"
         )
 
 
@@ -158,7 +158,7 @@ def between(
     follow_up: GradedAudit,
     /,
     *,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
     others: tuple[GradedAudit, ...] = (),
 ) -> Comparison:
     """Compare two audits of one force, on whatever both of them tell.
@@ -247,7 +247,7 @@ def _change(
 
 
 def share_change(
-    n_before: int, base_before: int, n_after: int, base_after: int, /, *, confidence: float = 0.95
+    n_before: int, base_before: int, n_after: int, base_after: int, /, *, confidence: float = CONFIDENCE
 ) -> Estimate:
     """The share after less the share before, as a fraction, with its Newcombe interval.
 
@@ -268,7 +268,9 @@ def share_change(
     return Estimate(float(value), float(lower), float(upper))
 
 
-def superiority(before: Sequence[int], after: Sequence[int], /, *, confidence: float = 0.95) -> Estimate:
+def superiority(
+    before: Sequence[int], after: Sequence[int], /, *, confidence: float = CONFIDENCE
+) -> Estimate:
     """The chance that a case of `after` has the better grade than one of `before`, ties as half.
 
     Brunner and Munzel 2000, Biometrical Journal 42:17, with its t interval, cut to 0 to 1. Where

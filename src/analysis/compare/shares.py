@@ -9,6 +9,8 @@ import polars as pl
 from analysis.compare.graded import GradedAudit
 from analysis.vocabulary import Grade
 
+# Level of every interval, unless a reader asks for another.
+CONFIDENCE = 0.95
 BASELINE, FOLLOW_UP, CHANGE = "baseline", "follow_up", "change"
 PERIODS = (BASELINE, FOLLOW_UP, CHANGE)
 
@@ -66,7 +68,7 @@ class Estimate:
         return self.lower > point or self.upper < point
 
 
-def share(n: int, base: int, /, *, confidence: float = 0.95) -> Estimate:
+def share(n: int, base: int, /, *, confidence: float = CONFIDENCE) -> Estimate:
     """The share `n / base` with its Wilson interval.
 
     Args:

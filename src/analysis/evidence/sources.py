@@ -47,6 +47,14 @@ class Source(_Part):
     path: str
 
 
+class Contributor(_Part):
+    """Who keeps the files, and how to reach them: an e-mail address, a web address, or neither."""
+
+    title: str
+    email: str | None = Field(default=None, pattern=r"^[^@\s<>]+@[^@\s<>]+\.[^@\s<>]+$")
+    path: str | None = Field(default=None, pattern=r"^https?://\S+$")
+
+
 class Constraints(BaseModel):
     """What the cells of one raw column must satisfy."""
 
@@ -171,6 +179,7 @@ class DataPackage(_Part):
     created: datetime = Field(strict=False)
     licences: tuple[Licence, ...] = Field(alias="licenses", strict=False, min_length=1)
     sources: tuple[Source, ...] = Field(strict=False, min_length=1)
+    contributors: tuple[Contributor, ...] = Field(default=(), strict=False)
     resources: tuple[Resource, ...] = Field(strict=False, min_length=1)
 
     @field_validator("created", mode="before")

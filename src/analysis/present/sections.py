@@ -4,7 +4,7 @@ A section is text with a little structure. In a notebook and on the page it is H
 word from a raw file escaped; as plain text it is the same words, which is what tests compare.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from analysis import vocabulary
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
 from analysis.compare.graded import GradedAudit
 from analysis.evidence.cleaning import Evidence
-from analysis.present import charts, tables, wording
+from analysis.present import charts, definitions, tables, wording
 from analysis.present.pictures import Picture
 from analysis.present.tables import Table
 from analysis.vocabulary import Grade
@@ -100,13 +100,14 @@ def headline(report: ForceReport, /) -> Section:
 
 
 def publishers(audits: Sequence[GradedAudit], statements: pl.DataFrame, /) -> list[str]:
-    """Who published what is followed of some audits, each once, as ordered in the sources.
+    """Who published what is followed of some audits, each once, the closest to the inspectorate first.
 
     Args:
         audits: the audits.
         statements: one row per statement (schema `Statement`), of these audits and perhaps others.
     """
     rows = [row for audit in audits for row in _statements(audit, statements) if row["is_upheld"]]
+    rows.sort(key=lambda row: list(vocabulary.SOURCE_KINDS).index(row["source_kind"]))
     return list(dict.fromkeys(row["publisher"] for row in rows))
 
 
@@ -292,18 +293,19 @@ def _stated(row: dict[str, Any]) -> str:
 
 def method(report: ForceReport, /) -> Section:
     """How the figures were worked out, in short."""
-    confidence = wording.level(report.examined.confidence)
-    sentences = [
-        "Counts are taken from published pages; where pages disagree, the inspectorate's own page is followed, then "
-        "official bodies, then the press. Pages that share wording count as one source.",
-        f"Shares have {confidence} Wilson intervals; changes of shares have {confidence} Newcombe intervals.",
-        "All grades together are compared by the chance that a case of the later audit has the better grade "
-        "(Brunner and Munzel), counting ties as half.",
-        "Evidence is called clear only if that chance lies clearly off 50% while both shares point the same way, or "
-        "if both changes lie clearly off zero, and if an exact test agrees.",
-        "Percentages are rounded once, half up, so that differences of rounded shares may differ by one point.",
-    ]
-    return bullets(sentences)
+    return bullets(wording.method(report.examined.confidence))
+
+
+def words(report: ForceReport, /) -> Section:
+    """What the words of the report mean."""
+    plain = "\n".join(line for term in definitions.TERMS.items() for line in term)
+    return Section(plain, glossary(definitions.TERMS))
+
+
+def glossary(terms: Mapping[str, str], /) -> Markup:
+    """Terms with their meanings, as a list of definitions."""
+    told = Markup("").join(Markup("<dt>{}</dt><dd>{}</dd>").format(*one) for one in terms.items())
+    return Markup("<dl>{}</dl>").format(told)
 
 
 def annex(report: ForceReport, /) -> Table | Section:

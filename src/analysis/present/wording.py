@@ -557,6 +557,21 @@ def what_it_cannot_tell(examined: Examined, /) -> tuple[str, ...]:
     return tuple(fixed)
 
 
+def method(confidence: float, /) -> tuple[str, ...]:
+    """How the figures were worked out, in short, one sentence or two each. `confidence` is the level of intervals."""
+    at = level(confidence)
+    return (
+        "Counts are taken from published pages; where pages disagree, the inspectorate's own page is followed, then "
+        "official bodies, then the press. Pages that share wording count as one source.",
+        f"Shares have {at} Wilson intervals; changes of shares have {at} Newcombe intervals.",
+        "All grades together are compared by the chance that a case of the later audit has the better grade "
+        "(Brunner and Munzel), counting ties as half.",
+        "Evidence is called clear only if that chance lies clearly off 50% while both shares point the same way, or "
+        "if both changes lie clearly off zero, and if an exact test agrees.",
+        "Percentages are rounded once, half up, so that differences of rounded shares may differ by one point.",
+    )
+
+
 def findings_and_counts(examined: Examined, /) -> str:
     """Why findings and counts may point different ways without contradiction."""
     return (

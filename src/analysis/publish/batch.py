@@ -309,7 +309,7 @@ def _kept(step: Step, project: paths.Project) -> Result:
     if step.known is not None:
         return Result(step.name, step.known.outcome, step.known.headline, False, (), step.known)
     with paths.using(project):
-        nothing = wording.headline(NoAudit(str(step.force), 0.95))
+        nothing = wording.headline(NoAudit(str(step.force)))
     return Result(step.name, Outcome.NO_AUDITS, nothing, is_new=False)
 
 
@@ -660,7 +660,7 @@ def _withdrawn(latest: RunRecord, project: paths.Project, place: Shelf, reason: 
     name = latest.force
     withdrawal = Withdrawal(reason=reason, withdrawn=record.now())
     with paths.using(project):
-        title = wording.title(NoAudit(name, 0.95)) if name != plan.QUALITY else QUALITY_TITLE
+        title = wording.title(NoAudit(name)) if name != plan.QUALITY else QUALITY_TITLE
     page = site.tombstone(name, title, withdrawal, footer=footer(project)).encode()
     outputs = {site.REPORT: record.sha256(page)}
     written = latest.model_copy(
@@ -718,5 +718,12 @@ def footer(project: paths.Project, /) -> tuple[str, ...]:
         "These are not official statistics, and the inspectorate has not checked them.",
         licence(project),
         "This page needs no scripts and loads nothing from elsewhere. Every chart has a description and a table "
-        "with the same figures. If you need it in another form, or find a figure wrong, tell whoever sent it to you.",
+        f"with the same figures. If you need it in another form, or find a figure wrong, {_contact(package)}.",
     )
+
+
+def _contact(package: sources.DataPackage) -> str:
+    for one in package.contributors:
+        if where := one.email or one.path:
+            return f"write to {one.title}: {where}"
+    return "tell whoever sent it to you"

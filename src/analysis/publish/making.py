@@ -14,6 +14,7 @@ from analysis import paths, storage
 from analysis.compare import change
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
 from analysis.compare.graded import GradedAudit
+from analysis.compare.shares import CONFIDENCE
 from analysis.present import charts, message, pictures, sections, wording
 from analysis.publish import formats, gate, interactive, page, pdf, record, revisions, runner
 from analysis.publish.job import INTERACTIVE, PDF, Job, Made, failed, plain
@@ -111,7 +112,7 @@ def _examined(job: Job, project: paths.Project) -> Comparison | SingleAudit | No
         force=force,
         baseline=job.parameters.get("baseline") or None,
         follow_up=job.parameters.get("follow_up") or None,
-        confidence=job.parameters.get("confidence", 0.95),
+        confidence=job.parameters.get("confidence", CONFIDENCE),
     )
 
 

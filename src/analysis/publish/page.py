@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 HIDDEN_TAG = "notebook-only"
 # the page of a report, in its folder
 REPORT = "report.html"
+# pages about all reports
+INDEX, ABOUT = "index.html", "about.html"
 
 _TEMPLATES = files("analysis.publish") / "templates"
 
@@ -63,6 +65,11 @@ def hash_of(script: str, /) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
+def about_beside(index: str, /) -> str:
+    """The way to the page about all reports, given that to the index."""
+    return f"{index.removesuffix(INDEX)}{ABOUT}"
+
+
 def render(notebook: "NotebookNode", text: PageText, /, *, without_tags: Sequence[str] = ()) -> str:
     """A complete HTML document of the notebook's text and results; code is not in the file.
 
@@ -90,6 +97,7 @@ def render(notebook: "NotebookNode", text: PageText, /, *, without_tags: Sequenc
         "name": text.name,
         "description": text.description,
         "index": text.index,
+        "about": about_beside(text.index),
         "footer": text.footer,
         "status": text.status,
         "is_draft": text.is_draft,
@@ -158,6 +166,12 @@ def _remove(element: Any) -> None:
 def _wrap_table(table: Any) -> None:
     """Put a table into a region that scrolls sideways by keyboard too, in place of the library's wrapper."""
     caption = table.find("caption")
+    if caption is not None:
+        # stays in sight while the table scrolls under it
+        shown = lxml_html.Element("span")
+        shown.text, caption.text = caption.text, None
+        shown.extend(list(caption))
+        caption.append(shown)
     region = lxml_html.Element("div")
     region.set("class", "table")
     region.set("role", "region")

@@ -13,18 +13,27 @@ from markupsafe import Markup
 
 from analysis import paths, vocabulary
 from analysis.compare.change import NoAudit
-from analysis.compare.shares import BASELINE, CHANGE, FOLLOW_UP, measure_of
+from analysis.compare.shares import BASELINE, CHANGE, CONFIDENCE, FOLLOW_UP, measure_of
+from analysis.evidence import sources
 from analysis.evidence.cleaning import Evidence, Excerpts
-from analysis.present import minibars, plainly, tiles, wording
+from analysis.present import definitions, minibars, plainly, sections, tiles, wording
 from analysis.publish import feed, formats, gate, page, plan, revisions, shelf
 from analysis.publish.record import Outcome, RunRecord, State, Withdrawal
 from analysis.publish.revisions import Revision
 from analysis.publish.shelf import Shelf
 from analysis.vocabulary import Grade
 
-INDEX, NATIONAL = "index.html", "national.html"
+INDEX, NATIONAL, ABOUT = page.INDEX, "national.html", page.ABOUT
 REPORT = page.REPORT
 NOT_RUN, SUPERSEDED = "not run yet", "superseded"
+# what a report leaves behind besides its page, for readers
+_FORMATS: Mapping[str, str] = {
+    "report.pdf": "PDF",
+    "summary.txt": "text for an e-mail",
+    "summary.png": "picture for a slide",
+    "figures.csv": "figures as CSV",
+    "figures.xlsx": "figures as a spreadsheet",
+}
 # in the order in which they are counted
 _STATUSES = (
     Outcome.PUBLISHED,
@@ -53,6 +62,7 @@ class Row:
         href: the page to open, relative to the index; null if there is none.
         note: what else there is to know; null for nothing.
         draft: the page of a newer draft; null if there is none.
+        files: the same report in other formats: what each is, and its path relative to the index.
     """
 
     force: vocabulary.Force
@@ -64,6 +74,7 @@ class Row:
     href: str | None
     note: str | None
     draft: str | None = None
+    files: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,7 +110,7 @@ def _row(force: vocabulary.Force, excerpt: Evidence, place: Shelf, versions: _Ve
     if done is not None and done.state is State.WITHDRAWN and href is not None:
         return Row(force, Outcome.WITHDRAWN, version, updated, done.headline, "", href, None)
     if not plan.has_audits(plan.selected(excerpt, force.slug, {})):
-        none = wording.headline(NoAudit(force.slug, 0.95))
+        none = wording.headline(NoAudit(force.slug))
         return Row(force, Outcome.NO_AUDITS, "", None, none, "", None, _known(excerpt))
     failure = shelf.failure(place, force.slug)
     if failure is not None:
@@ -112,8 +123,25 @@ def _row(force: vocabulary.Force, excerpt: Evidence, place: Shelf, versions: _Ve
     waiting = f"{force.slug}/{shelf.DRAFT_FOLDER}/{REPORT}"
     if versions.waiting is not None and place.has(waiting):
         note = "The data or the method changed since. A newer version is drafted and waits to be signed off."
-        return Row(force, SUPERSEDED, version, updated, done.headline, done.about, href, note, waiting)
-    return Row(force, done.outcome, version, updated, done.headline, done.about, href, None)
+        return Row(
+            force,
+            SUPERSEDED,
+            version,
+            updated,
+            done.headline,
+            done.about,
+            href,
+            note,
+            waiting,
+            files=_files(done),
+        )
+    return Row(
+        force, done.outcome, version, updated, done.headline, done.about, href, None, files=_files(done)
+    )
+
+
+def _files(done: RunRecord) -> tuple[tuple[str, str], ...]:
+    return tuple((words, f"{done.force}/{name}") for name, words in _FORMATS.items() if name in done.outputs)
 
 
 def _version(done: RunRecord) -> tuple[str, date]:
@@ -160,7 +188,14 @@ def pages(
         gate.check(index, subject)
     national = _national(listed, figures, footer=footer)
     gate.check(national, subject)
-    made = {INDEX: index, NATIONAL: national, feed.FILE: feed.atom(moved, names=names, page=REPORT)}
+    about = _about(project, footer=footer)
+    gate.check(about, subject)
+    made = {
+        INDEX: index,
+        NATIONAL: national,
+        ABOUT: about,
+        feed.FILE: feed.atom(moved, names=names, page=REPORT),
+    }
     return made | ({revisions.FILE: listing} if listing else {})
 
 
@@ -184,6 +219,22 @@ def _without_reason(row: Row) -> Row:
     return replace(row, headline=f"The last run failed. Its record in {row.force.slug}/failed says why.")
 
 
+def _about(project: paths.Project, *, footer: tuple[str, ...]) -> str:
+    package = sources.datapackage(project.raw)
+    return _rendered(
+        "about.html.j2",
+        terms=sections.glossary(definitions.TERMS),
+        states=sections.glossary(definitions.STATES),
+        method=wording.method(CONFIDENCE),
+        limits=wording.LIMITS,
+        licences=package.licences,
+        contacts=[one for one in package.contributors if one.email or one.path],
+        index=INDEX,
+        national=NATIONAL,
+        footer=footer,
+    )
+
+
 def _map(listed: list[Row]) -> Markup:
     return tiles.figure(
         {row.force.slug: str(row.status) for row in listed},
@@ -200,6 +251,7 @@ def _national(
     reported = [row for row in listed if row.href is not None and row.status != Outcome.WITHDRAWN]
     compared = [row for row in reported if any(one["period"] == CHANGE for one in figures[row.force.slug])]
     single = [row for row in reported if row not in compared]
+    drawn = [(row, minibars.svg(figures[row.force.slug])) for row in reported]
     return _rendered(
         "national.html.j2",
         map=_map(listed),
@@ -219,11 +271,19 @@ def _national(
         ],
         # of one audit it is not said here whether it is an earlier or a later one
         single=[
-            (row, [_share(figures[row.force.slug], grade, BASELINE, FOLLOW_UP) for grade in _GRADES])
+            (
+                row,
+                [
+                    row.compared,
+                    *(_share(figures[row.force.slug], grade, BASELINE, FOLLOW_UP) for grade in _GRADES),
+                ],
+            )
             for row in single
         ],
-        bars=[(row, minibars.svg(figures[row.force.slug])) for row in reported],
+        bars=[(row, drawing) for row, drawing in drawn if drawing],
+        undrawn=[row.force.short_name for row, drawing in drawn if not drawing],
         index=INDEX,
+        about=ABOUT,
         limits=wording.LIMITS,
         footer=footer,
     )
@@ -256,6 +316,7 @@ def _index(
         rows=[(row, minibars.svg(figures.get(row.force.slug, []))) for row in listed],
         map=_map(listed),
         national=NATIONAL,
+        about=ABOUT,
         counts=[(str(status), counts[status]) for status in _STATUSES if counts[status]],
         changes=changes,
         has_more=len(moved) > len(changes),
@@ -283,6 +344,7 @@ def tombstone(name: str, title: str, withdrawal: Withdrawal, /, *, footer: tuple
         day=wording.day(withdrawal.withdrawn.date()),
         reason=withdrawal.reason,
         index=f"../{INDEX}",
+        about=f"../{ABOUT}",
         footer=footer,
     )
     gate.check(text, gate.Subject())
