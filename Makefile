@@ -63,5 +63,5 @@ lock: setup ## write requirements.lock again from pyproject.toml
 		--generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --quiet --output-file requirements.lock
 
-clean: ## remove what is generated: data/processed and reports
-	rm -rf data/processed reports
+clean: ## remove data/processed; reports stay, as they hold who signed what
+	rm -rf data/processed

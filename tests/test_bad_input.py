@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from analysis import cli, paths
 from analysis.evidence import cleaning
 from analysis.evidence.cleaning import Evidence
+from analysis.present import plainly
 from analysis.publish import batch, shelf
 
 STATEMENTS = "audit_statements.csv"
@@ -573,6 +574,7 @@ def test_the_installed_command_tells_of_a_bad_row_in_one_plain_line(
 
 HARMFUL = (
     '<script>alert(1)</script> **bold** [a](javascript:alert(1)) =HYPERLINK("x","y") \u202eevil\u202c \N{POLICE CAR} '
+    + "\u2066isolated\u2069 \u2067turned\u2069 be\x07ll next\x85line West\u200bMidlands "
     + "word " * 2_000
 ).strip()
 
@@ -594,7 +596,7 @@ def test_words_of_a_raw_file_are_harmless_in_every_format(project: paths.Project
     folder = project.reports / "warwickshire"
     page = html.document_fromstring((folder / "report.html").read_text(encoding="utf-8"))
     told = " ".join(page.find(".//main").text_content().split())
-    assert HARMFUL.replace("\u202e", "[U+202E]").replace("\u202c", "[U+202C]") in told
+    assert plainly.harmless(HARMFUL) in told
     assert not page.xpath("//main//script | //main//strong[.='bold'] | //a[starts-with(@href, 'javascript')]")
     assert (folder / "report.pdf").read_bytes().startswith(b"%PDF-")
     for name in ("figures.csv", "summary.txt"):

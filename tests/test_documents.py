@@ -43,11 +43,14 @@ def test_every_command_shown_exists(path: Path) -> None:
 
 
 def test_every_option_of_a_run_is_explained_and_exists() -> None:
-    report = get_command(app).commands["report"]  # type: ignore[attr-defined]
-    known = {option for parameter in report.params for option in parameter.opts if option.startswith("--")}
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    known, of_publish = (
+        {option for one in commands[name].params for option in one.opts if option.startswith("--")}
+        for name in ("report", "publish")
+    )
     shown = set(re.findall(r"`(--[a-z-]+)", read("README.md"))) - {"--engine"}
     told = set(re.findall(r"(?:casegrade report|`)[^`\n]*?(--[a-z-]+)", read("README.md")))
-    assert shown <= known
+    assert shown <= known | of_publish
     assert known - told - {"--parameter", "--baseline", "--follow-up"} == set()
 
 

@@ -9,6 +9,7 @@ from lxml import html
 from analysis.compare import change
 from analysis.compare.change import Comparison, SingleAudit
 from analysis.present import minibars
+from analysis.vocabulary import Grade
 
 SLUGS = synthetic.slugs(Comparison, SingleAudit)
 
@@ -54,12 +55,24 @@ def test_grades_that_are_not_told_apart_are_one_segment() -> None:
 def test_no_bar_is_wider_than_its_audit(slug: str) -> None:
     text = str(minibars.svg(rows(slug)))
     known = [row for row in rows(slug) if row["period"] != "change" and row["value"]]
-    if any(row["measure"] == "share_adequate" for row in known) or not known:
-        # other colours would mean other grades
+    if not known:
         assert text == ""
         return
     ends = [float(one.get("x")) + float(one.get("width")) for one in drawn(slug).findall("rect")]
     assert max(ends) <= 160.2
+
+
+def test_fourth_grade_has_a_colour_of_its_own() -> None:
+    classes = [one.get("class") for one in drawn("greater-manchester").findall("rect")]
+    assert classes == ["share-inadequate", "share-requires-improvement", "share-adequate", "share-good"]
+    assert "16 adequate" in drawn("greater-manchester").get("aria-label")
+
+
+def test_key_names_every_colour_once() -> None:
+    items = html.fragment_fromstring(str(minibars.key())).findall("li")
+    told = [" ".join(item.itertext()).strip() for item in items]
+    assert told == ["below good, not told apart", *(grade.value for grade in Grade), "not known"]
+    assert len({rect.get("class") for item in items for rect in item.iter("rect")}) == len(items) - 1
 
 
 def test_no_known_share_is_no_picture() -> None:

@@ -4,6 +4,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import synthetic
 import vl_convert
@@ -15,11 +16,15 @@ from analysis.present import charts, pictures, plainly, slide, wording
 from analysis.publish import formats
 
 SLUGS = synthetic.slugs(Comparison, SingleAudit)
+PUBLISHERS = ("HMICFRS", "BBC News")
 STATUS = "Published 24 November 2026. Data as of 23 November 2026, version 1.0.0."
 
 
 def examined(slug: str) -> Any:
-    return change.examine(synthetic.shipped().audits, force=slug)
+    return synthetic.MADE_UP.get(slug) or change.examine(synthetic.shipped().audits, force=slug)
+
+
+TOLD: Any = {"status": STATUS, "is_draft": True, "publishers": PUBLISHERS}
 
 
 def chart(slug: str) -> str | None:
@@ -29,7 +34,7 @@ def chart(slug: str) -> str | None:
 
 
 def drawn(slug: str, **given: Any) -> Any:
-    told = {"drawing": chart(slug), "status": STATUS, "is_draft": False, **given}
+    told = {"drawing": chart(slug), "status": STATUS, "is_draft": False, "publishers": PUBLISHERS, **given}
     return etree.fromstring(slide.svg(examined(slug), **told))
 
 
@@ -42,10 +47,13 @@ def test_slide_says_what_was_graded_how_sure_the_limits_and_how_old_it_is(slug: 
     told = words(drawn(slug))
     for sentence in (wording.title(examined(slug)), wording.headline(examined(slug)), wording.LIMITS, STATUS):
         assert sentence in told
+    assert "Source: HMICFRS; BBC News." in told
+    if isinstance(examined(slug), Comparison) and wording.known_changes(examined(slug)):
+        assert "95% intervals" in told
     assert "…" not in told
 
 
-@pytest.mark.parametrize("slug", SLUGS)
+@pytest.mark.parametrize("slug", [*SLUGS, *synthetic.MADE_UP])
 def test_texts_stay_on_the_slide_and_do_not_lie_on_each_other(slug: str) -> None:
     lines = []
     for text in drawn(slug).iterfind("{*}text"):
@@ -60,6 +68,17 @@ def test_texts_stay_on_the_slide_and_do_not_lie_on_each_other(slug: str) -> None
         for other_x, other_y, other_end, size in lines[number + 1 :]:
             if x < other_end and other_x < end:
                 assert abs(other_y - y) >= size, (slug, lines[number])
+
+
+def test_graded_by_the_force_itself_is_not_said_to_be_chosen_by_inspectors() -> None:
+    graded = synthetic.shipped().audits.filter(
+        (pl.col("graded_by") == "force") & (pl.col("area") == "overall") & pl.col("n_good").is_not_null()
+    )
+    row = graded.rows(named=True)[0]
+    one = change.examine(graded.filter(pl.col("inspection_id") == row["inspection_id"]), force=row["force"])
+    told = words(etree.fromstring(slide.svg(one, drawing=None, **TOLD)))
+    assert "The force graded these cases itself." in told
+    assert wording.LIMITS not in told
 
 
 def test_draft_is_marked_and_what_is_published_is_not() -> None:
@@ -89,7 +108,7 @@ def test_picture_is_1200_by_675_the_same_every_time_and_carries_its_description(
     slug: str, tmp_path: Path
 ) -> None:
     for name in ("one.png", "two.png"):
-        formats.write_png(examined(slug), tmp_path / name, drawing=chart(slug), status=STATUS, is_draft=True)
+        formats.write_png(examined(slug), tmp_path / name, drawing=chart(slug), **TOLD)
     content = (tmp_path / "one.png").read_bytes()
     assert content == (tmp_path / "two.png").read_bytes()
     chunks, at = {}, 8
@@ -105,7 +124,7 @@ def test_picture_is_1200_by_675_the_same_every_time_and_carries_its_description(
 
 
 def test_words_of_the_chart_are_drawn_where_there_is_no_arial() -> None:
-    text = slide.svg(examined("warwickshire"), drawing=chart("warwickshire"), status=STATUS, is_draft=False)
+    text = slide.svg(examined("warwickshire"), drawing=chart("warwickshire"), **TOLD)
     start = text.index("<svg x=")
     within = text[start : text.index("</svg>", start)]
     without_words = re.sub(r"<text.*?</text>", "", within, flags=re.DOTALL)

@@ -161,7 +161,15 @@ def test_record_tells_what_went_in_and_what_came_out(folder: str, stages: dict[s
     assert record.kernel in ("warm", "fresh")
     assert record.attempts == 1
     assert set(record.seconds) == {"start", "cells", "page", "files"}
-    assert set(record.depends_on) == {"evidence", "notebook", "code", "libraries", "parameters", "words"}
+    assert set(record.depends_on) == {
+        "evidence",
+        "notebook",
+        "code",
+        "libraries",
+        "parameters",
+        "words",
+        "forbidden",
+    }
     assert record.started <= record.finished
     assert record.started.utcoffset() is not None
     assert (record.revision, record.is_dirty) == (None, None)
@@ -254,7 +262,7 @@ def test_index_says_that_the_last_run_failed_and_leads_to_the_earlier_report(
     assert MESSAGE in words(row)
     assert row.find(".//b") is None
     assert row.find(".//a").get("href") == "dorset/report.html"
-    assert "earlier report" in words(row)
+    assert "The report is the earlier one." in words(row)
 
 
 def test_report_that_works_again_replaces_the_failed_one(stages: dict[str, Stage]) -> None:
@@ -442,11 +450,14 @@ def test_page_on_data_quality_that_fails_leaves_the_earlier_one_and_the_index(
 
 
 def test_parameters_reach_the_notebook_and_the_record(project: paths.Project) -> None:
-    small(project, "from IPython.display import HTML\nHTML(f'<p>{force} {confidence:.0%} {baseline!r}</p>')")
+    small(
+        project,
+        "from IPython.display import HTML\nHTML(f'<p>{force} {confidence:.0%} interval {baseline!r}</p>')",
+    )
     values = batch.check_notebook(project, {"confidence": "0.9"})
     publish(project, "dorset", values=values)
     page = html.document_fromstring((project.reports / "dorset" / "report.html").read_text(encoding="utf-8"))
-    assert "dorset 90% ''" in words(page)
+    assert "dorset 90% interval ''" in words(page)
     stored = (project.reports / "dorset" / "record.json").read_text(encoding="utf-8")
     assert RunRecord.model_validate_json(stored).parameters == {"force": "dorset", "confidence": 0.9}
 

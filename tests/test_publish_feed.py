@@ -1,12 +1,14 @@
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from lxml import etree
 
 from analysis.publish import feed, revisions
-from analysis.publish.revisions import Revision
+from analysis.publish.record import Revision
+from analysis.publish.revisions import Withdrawn
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 NAMES = {"dorset": "Dorset Police", "kent": "Kent <&> Police"}
@@ -22,8 +24,9 @@ LIST = [
 ]
 
 
-def parsed(moved: list[Revision]) -> Any:
-    return etree.fromstring(feed.atom(moved, names=NAMES, page="report.html").encode())
+def parsed(moved: Sequence[Revision | Withdrawn], **told: Any) -> Any:
+    text = feed.atom(moved, names=NAMES, page="report.html", since=datetime(2026, 1, 1, tzinfo=UTC), **told)
+    return etree.fromstring(text.encode())
 
 
 def test_feed_has_what_the_standard_asks_for() -> None:
@@ -55,14 +58,37 @@ def test_entry_says_what_the_report_says_and_links_to_it() -> None:
     assert entry.find(f"{ATOM}link").get("href") == "dorset/report.html"
 
 
+def test_draft_that_waits_is_linked_and_not_what_is_published() -> None:
+    links = [
+        one.get("href")
+        for one in parsed(LIST, drafts={"kent": "kent/draft/report.html"}).iterfind(f"{ATOM}entry/{ATOM}link")
+    ]
+    assert links == ["dorset/report.html", "kent/draft/report.html", "dorset/report.html"]
+
+
+def test_withdrawal_is_an_entry_of_its_own() -> None:
+    gone = Withdrawn("dorset", datetime(2026, 11, 25, tzinfo=UTC), "The counts were of another force.")
+    entry = parsed([gone, *LIST]).find(f"{ATOM}entry")
+    assert entry.findtext(f"{ATOM}title") == "Dorset Police: report withdrawn"
+    assert entry.findtext(f"{ATOM}content") == (
+        "The report was withdrawn on 25 November 2026: The counts were of another force."
+    )
+
+
+def test_feed_is_not_longer_than_what_readers_take() -> None:
+    many = [replace(MOVED, run_id=f"r{number}") for number in range(600)]
+    assert len(parsed(many).findall(f"{ATOM}entry")) == 500
+
+
 def test_feed_without_revisions_is_a_feed_all_the_same() -> None:
     tree = parsed([])
-    assert tree.findtext(f"{ATOM}updated")
+    assert tree.findtext(f"{ATOM}updated") == "2026-01-01T00:00:00+00:00"
     assert tree.find(f"{ATOM}entry") is None
 
 
 def test_same_revisions_make_the_same_feed() -> None:
-    assert feed.atom(LIST, names=NAMES, page="p") == feed.atom(LIST, names=NAMES, page="p")
+    told: Any = {"names": NAMES, "page": "p", "since": datetime(2026, 1, 1, tzinfo=UTC)}
+    assert feed.atom(LIST, **told) == feed.atom(LIST, **told)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ CODE = "the code changed"
 LIBRARIES = "the lock or the installed libraries changed"
 PARAMETERS = "other parameters were given"
 WORDS = "the force's names or the words around every page changed"
+FORBIDDEN = "what no page may say changed"
 FILES = "its files are not as they were written"
 FAILED = "its last run failed"
 NEW = "there is no report yet"
@@ -254,7 +255,8 @@ CHANGES: dict[str, tuple[Change, Reasons]] = {
     ),
     "name of a force": (
         cells("forces.csv", "dorset", full_name="Dorset Constabulary"),
-        each(WORDS, of=("dorset", QUALITY)),
+        # no other page may name it as it is called now
+        each(FORBIDDEN) | each(WORDS, FORBIDDEN, of=("dorset", QUALITY)),
     ),
     # ----------------------------------------------------------------- what was written
     "page edited": (
@@ -275,7 +277,8 @@ CHANGES: dict[str, tuple[Change, Reasons]] = {
     ),
     "record cut short": (
         lambda project: (project.reports / "hampshire" / record.FILE).write_text("{", encoding="utf-8"),
-        each(NEW, of=("hampshire",)),
+        # nobody can tell whether it was published
+        {},
     ),
     "report deleted": (
         lambda project: shutil.rmtree(project.reports / QUALITY),

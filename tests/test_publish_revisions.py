@@ -9,6 +9,7 @@ from hypothesis import strategies as some
 from lxml import html
 
 from analysis import paths
+from analysis.evidence import sources
 from analysis.publish import batch, revisions, shelf
 from analysis.publish.revisions import Revision, RevisionsError
 
@@ -93,21 +94,51 @@ def test_list_grows_on_top_and_takes_nothing_twice() -> None:
     assert [row.run_id for row in revisions.read(both.encode())] == ["r2", "r1"]
 
 
-@pytest.mark.parametrize("damaged", [b"\xff", b"date,force\n1,2\n", b"not a list\nat all\n", b'date\n"open'])
+def written(**changed: str) -> bytes:
+    (moved,) = between(GOOD, GOOD.replace("0.322581", "0.3"))
+    return revisions.added(None, [Revision(**{**vars(moved), **changed})]).encode()
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"",
+        b"\n",
+        b"\xff",
+        b"date,force\n",
+        b"date,force\n1,2\n",
+        b"not a list\nat all\n",
+        b'date\n"open',
+        written().replace(b"date,force", b"force,date", 1),
+        written() + b"1,2\n",
+        written().rstrip(b"\n") + b",more\n",
+        written(date="yesterday"),
+        written(new_value="a third"),
+    ],
+)
 def test_damaged_list_is_not_written_over(damaged: bytes) -> None:
     with pytest.raises(RevisionsError, match=r"revisions\.csv cannot be read, .* restore it"):
         revisions.added(damaged, [])
 
 
-VISIBLE = some.text(some.characters(codec="utf-8", exclude_categories=["Cc", "Cf", "Cs"]), max_size=20)
+VISIBLE = some.text(
+    some.characters(codec="utf-8", exclude_categories=["Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"]), max_size=20
+)
+WORD = VISIBLE.map(lambda text: text.lstrip("'"))
+SHARE = some.floats(-1, 1).map(lambda share: f"{share:.6f}") | some.just("")
+COUNT = some.integers(0, 999).map(str)
+ROW = some.builds(
+    Revision,
+    date=some.datetimes(timezones=some.just(UTC)).map(lambda moment: moment.isoformat(timespec="seconds")),
+    **dict.fromkeys(("force", "measure", "period", "reason", "detail", "version"), WORD),
+    **{f"{side}_{name}": SHARE for side in ("old", "new") for name in ("value", "lower", "upper")},
+    **{f"{side}_{name}": COUNT for side in ("old", "new") for name in ("n_cases", "base")},
+    run_id=some.uuids().map(lambda one: one.hex),
+)
 
 
-@given(some.lists(some.lists(VISIBLE, min_size=18, max_size=18), max_size=3))
-def test_list_is_read_as_it_was_written(cells: list[list[str]]) -> None:
-    rows = [
-        Revision(*[cell.lstrip("'") for cell in row[:-1]], run_id=str(number))
-        for number, row in enumerate(cells)
-    ]
+@given(some.lists(ROW, max_size=3))
+def test_list_is_read_as_it_was_written(rows: list[Revision]) -> None:
     text = revisions.added(None, rows)
     assert revisions.read(text.encode()) == sorted(rows, key=lambda one: one.date, reverse=True)
 
@@ -149,6 +180,7 @@ def with_another_count(project: paths.Project) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     path.write_text(text.getvalue(), encoding="utf-8")
+    sources.record(project.raw)
 
 
 def test_figures_that_move_are_told_in_the_report_and_in_the_list(project: paths.Project) -> None:
@@ -205,6 +237,93 @@ def test_correction_that_moves_a_figure_is_told_as_one(project: paths.Project) -
         "data and correction and method"
     )
     assert revisions.reason(old, old.inputs, {**old.depends_on, "evidence": "0"})[0] == "method"
+
+
+def test_draft_lists_what_its_readers_will_be_told_and_others_are_told_of_the_last_one(
+    project: paths.Project,
+) -> None:
+    made(project, publish=True)
+    for _ in range(2):
+        with_another_count(project)
+        made(project)
+    draft = html.document_fromstring((project.reports / "dorset/draft/report.html").read_text("utf-8"))
+    told = " ".join("".join(draft.find(".//main").itertext()).split())
+    # against what is published, not against the draft before
+    assert "10 of 31 cases before, 39% (range 24% to 56%), 12 of 31 cases now" in told
+    index = (project.reports / "index.html").read_text(encoding="utf-8")
+    assert "12 of 31 cases now" in index
+    assert "11 of 31 cases now" not in index
+    batch.sign(project, shelf.at(project.reports), ["dorset"], reviewer="A Reader")
+    assert "10 of 31 cases before, 39% (range 24% to 56%), 12 of 31 cases now" in page_of(project)
+    assert ", draft" not in (project.reports / "index.html").read_text(encoding="utf-8")
+    # the list of all has every draft too
+    assert {one.new_n_cases for one in listed(project) if one.measure == "share_good"} >= {"11", "12"}
+
+
+def test_figures_that_move_across_a_withdrawal_are_listed(project: paths.Project) -> None:
+    place = shelf.at(project.reports)
+    made(project, publish=True)
+    batch.withdraw(project, place, "dorset", reason="A count was wrong.")
+    with_another_count(project)
+    made(project)
+    batch.sign(project, place, ["dorset"], reviewer="A Reader")
+    assert "10 of 31 cases before" in page_of(project)
+    assert "The report was withdrawn on" in page_of(project)
+    assert "A count was wrong." in page_of(project)
+    assert {one.version for one in listed(project)} == {"draft", "published"}
+
+
+@pytest.mark.parametrize("then", ["sign", "withdraw"])
+def test_what_a_run_that_was_killed_did_not_list_is_listed_by_whoever_comes_next(
+    then: str, project: paths.Project
+) -> None:
+    place = shelf.at(project.reports)
+    made(project)
+    with_another_count(project)
+    made(project)
+    # as if it had been killed after its report and before the list
+    (project.reports / revisions.FILE).unlink()
+    if then == "sign":
+        batch.sign(project, place, ["dorset"], reviewer="A Reader")
+    else:
+        batch.withdraw(project, place, "dorset", reason="A count was wrong.")
+    assert "11" in {one.new_n_cases for one in listed(project)}
+
+
+CORRECTION = """
+[[correction]]
+file = "audit_statements.csv"
+match = { force = "Dorset", cases = "31" }
+matches = %d
+column = "good"
+action = "override"
+expected = "10"
+value = "9"
+reason = "The page has a slip of the pen here, as its own table shows."
+"""
+
+
+def test_correction_that_is_declared_moves_a_figure_and_is_told_with_its_reason(
+    project: paths.Project,
+) -> None:
+    made(project)
+    raw = list(
+        csv.DictReader(io.StringIO((project.raw / "audit_statements.csv").read_text(encoding="utf-8")))
+    )
+    rows = [row for row in raw if row["force"] == "Dorset" and row["cases"] == "31" and row["good"] == "10"]
+    declared = project.raw / "corrections.toml"
+    text = CORRECTION.replace('cases = "31"', 'cases = "31", good = "10"') % len(rows)
+    # what is good no more was inadequate, so that the sum stays
+    other = text.replace('column = "good"', 'column = "inadequate"')
+    other = other.replace('"10"\nvalue = "9"', f'"{rows[0]["inadequate"]}"\nvalue = "12"')
+    declared.write_text(declared.read_text(encoding="utf-8") + other + text, encoding="utf-8")
+    made(project)
+    assert {one.reason for one in listed(project)} == {"correction"}
+    assert ("share_good", "10", "9") in {
+        (one.measure, one.old_n_cases, one.new_n_cases) for one in listed(project)
+    }
+    told = page_of(project)
+    assert 'Corrected: for good, "10" is read as "9". The page has a slip of the pen here' in told
 
 
 def test_report_that_is_published_without_a_reader_tells_its_readers_of_no_draft(

@@ -8,7 +8,9 @@ from synthetic import small
 from typer.testing import CliRunner
 
 from analysis import cli, paths
+from analysis.evidence.faults import EvidenceError
 from analysis.publish import batch, plan, record, shelf, verify
+from analysis.publish.job import INTERACTIVE
 from analysis.publish.record import Outcome, RunRecord, SignOffError, State
 
 # each report takes a kernel: keep them on one worker
@@ -94,7 +96,6 @@ def test_signed_draft_is_published_with_reviewer_time_and_hashes(drafted: paths.
         "report.ipynb",
         "figures.csv",
         "figures.csv-metadata.json",
-        "figures.xlsx",
     }
     assert page(drafted, "dorset").find("body").get("class") is None
     assert "draft" not in words(page(drafted, "dorset").find(".//main")).lower()
@@ -176,7 +177,7 @@ def test_one_draft_that_cannot_be_published_keeps_all_back(drafted: paths.Projec
 
 
 def test_draft_with_parameters_of_its_own_is_published_with_them(project: paths.Project) -> None:
-    small(project, "from IPython.display import HTML\nHTML(f'<p>{confidence:.0%}</p>')")
+    small(project, "from IPython.display import HTML\nHTML(f'<p>{confidence:.0%} interval</p>')")
     made(project, "dorset", values={"confidence": 0.9})
     signed(project, "dorset")
     assert stored(project, "dorset").parameters == {"force": "dorset", "confidence": 0.9}
@@ -203,10 +204,10 @@ def test_auto_publish_needs_no_reader_and_says_so_in_the_record(drafted: paths.P
 
 def test_withdrawn_report_leaves_a_page_that_says_why(drafted: paths.Project) -> None:
     signed(drafted, "dorset")
-    earlier = tuple((drafted.reports / "dorset" / "report.html").read_bytes() for _ in range(1))
+    earlier = (drafted.reports / "dorset" / "report.html").read_bytes()
     result = withdrawn(drafted, "dorset", "It had <b>wrong</b> counts.")
     assert result.outcome is Outcome.WITHDRAWN
-    assert set(files(drafted.reports / "dorset")) == {"report.html", record.FILE}
+    assert set(files(drafted.reports / "dorset")) == {"report.html", batch.WITHDRAWN_FIGURES, record.FILE}
     told = words(page(drafted, "dorset").find(".//main"))
     assert "This report was withdrawn on" in told
     assert "It had <b>wrong</b> counts." in told
@@ -219,7 +220,7 @@ def test_withdrawn_report_leaves_a_page_that_says_why(drafted: paths.Project) ->
     signed(drafted, "dorset")
     assert "mended" in words(page(drafted, "dorset"))
     copy = drafted.root / "copy.html"
-    copy.write_bytes(earlier[0])
+    copy.write_bytes(earlier)
     assert verify.verify(copy, shelf.at(drafted.reports), ["dorset"]).state is verify.State.SUPERSEDED
 
 
@@ -229,23 +230,122 @@ def test_copy_of_a_withdrawn_report_is_known_as_one(drafted: paths.Project) -> N
     withdrawn(drafted, "dorset")
     found = verify.verify(copy, shelf.at(drafted.reports), ["dorset"])
     assert found.state is verify.State.SUPERSEDED
-    assert "it was withdrawn on" in found.sentence
+    assert "a draft of the report dorset" in found.sentence
+    assert "the report was withdrawn on" in found.sentence
 
 
-def test_report_whose_audits_are_gone_is_withdrawn(drafted: paths.Project) -> None:
-    statements = drafted.raw / "audit_statements.csv"
-    lines = statements.read_text(encoding="utf-8").splitlines(keepends=True)
-    statements.write_text("".join(line for line in lines if "Hampshire" not in line), encoding="utf-8")
-    findings = drafted.raw / "findings.csv"
-    kept = [
-        line
-        for line in findings.read_text(encoding="utf-8").splitlines(keepends=True)
-        if "Hampshire" not in line
+def test_report_that_was_withdrawn_comes_back_through_a_reader_alone(drafted: paths.Project) -> None:
+    signed(drafted, "dorset")
+    withdrawn(drafted, "dorset", "It had the wrong counts.")
+    small(drafted, SHOWN.format("mended"))
+    assert made(drafted, "dorset", publish=True)["dorset"].outcome is Outcome.DRAFT
+    assert stored(drafted, "dorset").state is State.WITHDRAWN
+    # and it does not try again and again
+    assert not made(drafted, "dorset", publish=True)["dorset"].is_new
+    signed(drafted, "dorset")
+    assert stored(drafted, "dorset").state is State.PUBLISHED
+    assert "It had the wrong counts." in words(page(drafted, "dorset"))
+
+
+def test_record_remembers_who_signed_and_why_it_was_withdrawn(drafted: paths.Project) -> None:
+    place = shelf.at(drafted.reports)
+    batch.sign(drafted, place, ["dorset"], reviewer="First Reader")
+    small(drafted, SHOWN.format("second"))
+    made(drafted, "dorset")
+    batch.sign(drafted, place, ["dorset"], reviewer="Second Reader")
+    withdrawn(drafted, "dorset", "It had the wrong counts.")
+    tombstone = stored(drafted, "dorset")
+    assert tombstone.sign_off is not None
+    assert tombstone.sign_off.reviewer == "Second Reader"
+    small(drafted, SHOWN.format("third"))
+    made(drafted, "dorset")
+    batch.sign(drafted, place, ["dorset"], reviewer="Third Reader")
+    earlier = stored(drafted, "dorset").earlier
+    reviewers = {one.sign_off.reviewer for one in earlier if one.sign_off is not None}
+    assert reviewers == {"First Reader", "Second Reader"}
+    assert [one.withdrawal.reason for one in earlier if one.withdrawal is not None] == [
+        "It had the wrong counts."
     ]
-    findings.write_text("".join(kept), encoding="utf-8")
+
+
+def test_reader_who_names_what_they_read_cannot_sign_something_else(drafted: paths.Project) -> None:
+    place = shelf.at(drafted.reports)
+    copy = drafted.root / "mail.html"
+    copy.write_bytes((drafted.reports / "dorset" / "report.html").read_bytes())
+    small(drafted, SHOWN.format("second"))
+    made(drafted, "dorset")
+    with pytest.raises(SignOffError, match=r"mail\.html is not of the draft that would be published now"):
+        batch.sign(drafted, place, ["dorset"], reviewer=REVIEWER, read=[copy])
+    assert stored(drafted, "dorset").state is State.DRAFT
+    copy.write_bytes((drafted.reports / "dorset" / "report.html").read_bytes())
+    batch.sign(drafted, place, ["dorset"], reviewer=REVIEWER, read=[copy])
+    assert stored(drafted, "dorset").state is State.PUBLISHED
+
+
+def test_formats_stay_until_every_report_is_made_anew_without_them(drafted: paths.Project) -> None:
+    made(drafted, "dorset", formats=frozenset([INTERACTIVE]))
+    small(drafted, SHOWN.format("second"))
+    made(drafted, "dorset")
+    assert stored(drafted, "dorset").formats == (INTERACTIVE,)
+    assert page(drafted, "dorset").xpath("//script") or "chart-grades" not in words(page(drafted, "dorset"))
+    made(drafted, "dorset", rebuild=True)
+    assert stored(drafted, "dorset").formats == ()
+
+
+def test_record_that_cannot_be_read_keeps_its_report_from_being_written_over(drafted: paths.Project) -> None:
+    signed(drafted, "dorset")
+    (drafted.reports / "dorset" / record.FILE).write_text("{", encoding="utf-8")
+    before = files(drafted.reports / "dorset")
+    small(drafted, SHOWN.format("second"))
+    result = made(drafted, "dorset")["dorset"]
+    assert (result.outcome, result.is_new) == (Outcome.FAILED, False)
+    assert "record.json cannot be read" in result.headline
+    assert files(drafted.reports / "dorset") == before
+    with pytest.raises(SignOffError, match=r"cannot be withdrawn: its record\.json cannot be read"):
+        withdrawn(drafted, "dorset")
+
+
+def test_report_is_withdrawn_although_the_data_cannot_be_cleaned(drafted: paths.Project) -> None:
+    signed(drafted, "dorset")
+    statements = drafted.raw / "audit_statements.csv"
+    statements.write_text(
+        statements.read_text(encoding="utf-8").replace("Warwickshire,", "Atlantis,"), encoding="utf-8"
+    )
+    told: list[str] = []
+    batch.withdraw(drafted, shelf.at(drafted.reports), "dorset", reason="Wrong counts.", say=told.append)
+    assert "This report was withdrawn on" in words(page(drafted, "dorset"))
+    assert "Atlantis" in told[0]
+    assert "The pages about all reports are as they were" in told[0]
+
+
+def test_nothing_is_published_from_raw_files_that_are_not_as_recorded(drafted: paths.Project) -> None:
+    claims = drafted.raw / "claims.csv"
+    claims.write_text(claims.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    with pytest.raises(EvidenceError, match=r"claims\.csv: is not as datapackage\.json recorded it"):
+        signed(drafted, "dorset")
+    with pytest.raises(EvidenceError, match=r"claims\.csv: is not as datapackage\.json recorded it"):
+        made(drafted, "dorset", publish=True)
+    assert stored(drafted, "dorset").state is State.DRAFT
+
+
+def test_report_whose_audits_are_gone_stays_until_somebody_decides(drafted: paths.Project) -> None:
+    signed(drafted, "hampshire")
+    before = files(drafted.reports / "hampshire")
+    for name in ("audit_statements.csv", "findings.csv"):
+        file = drafted.raw / name
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+        file.write_text("".join(line for line in lines if "Hampshire" not in line), encoding="utf-8")
+    (step,) = batch.dry_run(drafted, shelf.at(drafted.reports), batch.Asked(("hampshire",)))
+    assert not step.is_due
+    assert "its audits are no longer in the data" in step.reasons[0]
     result = made(drafted, "hampshire")["hampshire"]
-    assert result.outcome is Outcome.NO_AUDITS
-    assert "Its audits are no longer in the data." in words(page(drafted, "hampshire"))
+    assert (result.outcome, result.is_new) == (Outcome.FAILED, False)
+    assert result.headline.endswith("restore their rows, or withdraw it.")
+    assert files(drafted.reports / "hampshire") == before
+    told = row(drafted, "hampshire")
+    assert told[1] == "failed"
+    assert "Its audits are no longer in the data" in told[3]
+    withdrawn(drafted, "hampshire")
     assert row(drafted, "hampshire")[1] == "withdrawn"
 
 
@@ -256,7 +356,12 @@ def test_report_whose_audits_are_gone_is_withdrawn(drafted: paths.Project) -> No
         (("publish", "atlantis", "--reviewer", "x"), "atlantis"),
         (("publish", "dorset", "--reviewer", " "), "Say who read the draft"),
         (("withdraw", "kent", "--reason", "x"), "There is no report of kent"),
+        (("publish", "dorset", "--reviewer", "w" * 201), "in at most 200 letters"),
+        (("publish", "data-quality", "--reviewer", "x"), "make one with casegrade report --all"),
+        (("publish", "dorset", "--reviewer", "x", "--read", "nowhere.html"), "nowhere.html cannot be read"),
         (("withdraw", "dorset", "--reason", ""), "Say why"),
+        (("withdraw", "dorset", "--reason", "..."), "Say why"),
+        (("withdraw", "dorset", "--reason", "word " * 200), "of at most 500 letters"),
         (("withdraw", "dorset", "--reason", "See /home/someone/notes.txt"), "local path"),
     ],
 )

@@ -13,7 +13,7 @@ from analysis.compare import change
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
 from analysis.evidence.cleaning import Evidence
 from analysis.present import wording
-from analysis.publish import batch, plan, record, shelf, site
+from analysis.publish import batch, gate, plan, record, shelf, site
 from analysis.publish.record import Outcome, RunRecord, SignOff, State
 
 # The index is made from what lies in `reports`. Here that is put there by hand, so that every
@@ -121,12 +121,15 @@ def test_status_is_what_the_last_run_left(full: Any) -> None:
     assert {status[slug] for slug in {*COMPARED, *ALONE} - run} == {"not run yet"}
 
 
-def test_counts_above_the_table_add_to_all_forces(full: Any) -> None:
+def test_box_says_what_is_known_by_the_data_and_what_became_of_reports(full: Any) -> None:
     told = words(full.find(".//div[@class='box']"))
-    counts = dict(re.findall(r"(published|one audit only|no audits yet|failed|not run yet) (\d+)", told))
-    status = [words(row[1]) for row in rows(full).values()]
-    assert {name: int(n) for name, n in counts.items()} == {name: status.count(name) for name in set(status)}
-    assert "Of 43 police forces" in told
+    n = (len(COMPARED), len(ALONE), len(WITHOUT))
+    assert sum(n) == 43
+    assert (
+        f"Of 43 police forces in England and Wales, {n[0]} have two audits to compare, {n[1]} have one, "
+        f"and of {n[2]} no case grades have been transcribed."
+    ) in told
+    assert "Of the reports, 3 are published and 0 are drafts that nobody has signed off." in told
 
 
 def test_headline_and_audits_are_those_of_the_record(full: Any) -> None:
@@ -159,10 +162,10 @@ def test_failed_force_says_why_and_that_the_link_is_to_the_earlier_report(full: 
     dorset, suffolk = words(rows(full)["dorset"]), words(rows(full)["suffolk"])
     for row in (dorset, suffolk):
         assert "The last run failed: cell 3 ended in ValueError: no file" in row
-    assert "earlier report" in dorset
-    assert "earlier report" not in suffolk
     # the headline of a report that could not be renewed is not passed off as the latest
-    assert "The earlier headline." not in dorset
+    assert "The earlier headline." in dorset
+    assert "The report is the earlier one." in dorset
+    assert "the earlier one" not in suffolk
 
 
 @pytest.mark.parametrize("slug", WITHOUT)
@@ -250,20 +253,21 @@ def test_words_of_records_are_shown_as_they_are(project: paths.Project, evidence
     ["", "not json", "{}", "[]", '{"run_id": 1}', "\x00"],
     ids=["empty", "words", "no fields", "list", "a field", "zero byte"],
 )
-def test_record_that_cannot_be_read_counts_as_not_run(
+def test_record_that_cannot_be_read_leaves_its_report_and_says_so(
     damage: str, project: paths.Project, evidence: Evidence
 ) -> None:
     publish(project, "warwickshire")
     file(project, "warwickshire/record.json", damage)
     row = rows(index_of(project, evidence))["warwickshire"]
-    assert words(row[1]) == "not run yet"
+    assert words(row[1]) == "failed"
+    assert "Its record.json cannot be read, so it stays as it is" in words(row)
     assert row.find(".//a") is None
 
 
-def test_record_that_is_not_utf8_counts_as_not_run(project: paths.Project, evidence: Evidence) -> None:
+def test_record_that_is_not_utf8_cannot_be_read(project: paths.Project, evidence: Evidence) -> None:
     publish(project, "warwickshire")
     (project.reports / "warwickshire" / "record.json").write_bytes(b"\xff\xfe{}")
-    assert words(rows(index_of(project, evidence))["warwickshire"][1]) == "not run yet"
+    assert words(rows(index_of(project, evidence))["warwickshire"][1]) == "failed"
 
 
 def test_record_without_its_report_counts_as_not_run(project: paths.Project, evidence: Evidence) -> None:
@@ -349,7 +353,8 @@ def national(project: paths.Project, evidence: Evidence) -> Any:
     for slug in ("warwickshire", "dorset"):
         publish(project, slug)
         file(project, f"{slug}/figures.csv", PAIR.format(slug))
-    publish(project, "avon-and-somerset", outcome=Outcome.ONE_AUDIT)
+    alone = {"outcome": Outcome.ONE_AUDIT, "compared": ("avon-and-somerset-2023-07-initial",)}
+    publish(project, "avon-and-somerset", state=State.DRAFT, sign_off=None, **alone)
     file(
         project,
         "avon-and-somerset/figures.csv",
@@ -361,13 +366,118 @@ def national(project: paths.Project, evidence: Evidence) -> Any:
 
 def test_national_page_has_every_pair_in_alphabetical_order_and_ranks_nobody(national: Any) -> None:
     table = national.xpath("//table[caption[@id='compared-caption']]")[0]
-    names = [words(one) for one in table.xpath(".//tbody//th")]
+    names = [words(one) for one in table.xpath(".//tbody//th/a")]
     assert names == ["Dorset Police", "Warwickshire Police"]
     assert "not ranked" in words(national)
     assert not re.search(
         r"\b(best|worst|league|top|highest|lowest)\b", words(national.find(".//main")), re.IGNORECASE
     )
-    assert "2 of 43 forces have two audits that can be compared; 1 have one." in words(national)
+    # by the data, whatever reports there are
+    assert f"{len(COMPARED)} have two audits to compare, {len(ALONE)} have one" in words(national)
+
+
+def test_national_page_marks_drafts_and_says_what_a_range_is(national: Any) -> None:
+    told = words(national)
+    assert "1 of the 3 reports here is a draft that nobody has signed off." in told
+    versions = {words(one[0]): words(one[1]) for one in national.iterfind(".//tbody//th")}
+    assert versions == {
+        "Dorset Police": "Published 2 May 2024",
+        "Warwickshire Police": "Published 2 May 2024",
+        "Avon and Somerset Police": "Draft of 1 May 2024",
+    }
+    assert "Each range is a 95% interval" in told
+    assert wording.ROUNDING in told
+
+
+def test_national_page_says_where_a_range_is_of_another_level(
+    project: paths.Project, evidence: Evidence
+) -> None:
+    publish(project, "dorset", parameters={"force": "dorset", "confidence": 0.9})
+    file(project, "dorset/figures.csv", PAIR.format("dorset"))
+    pages = site.pages(evidence, project, shelf.at(project.reports), footer=batch.footer(project))
+    assert "24% (90% range 16% to 34%), 20 of 83 cases" in pages[site.NATIONAL]
+
+
+def test_failed_run_is_told_in_the_index_and_not_as_what_the_report_says(
+    project: paths.Project, evidence: Evidence
+) -> None:
+    publish(project, "dorset", headline="The report's own words.")
+    publish(project, "dorset", folder="failed", outcome=Outcome.FAILED, headline="cell 3 ended in ValueError")
+    pages = site.pages(evidence, project, shelf.at(project.reports), footer=batch.footer(project))
+    assert "ValueError" in pages[site.INDEX]
+    assert "ValueError" not in pages[site.NATIONAL]
+    assert "The report&#39;s own words." in pages[site.NATIONAL]
+
+
+def test_draft_that_waits_is_linked_whatever_the_state_of_the_report(
+    project: paths.Project, evidence: Evidence
+) -> None:
+    withdrawal = record.Withdrawal(reason="Wrong.", withdrawn=datetime(2024, 6, 1, tzinfo=UTC))
+    gone = {"state": State.WITHDRAWN, "outcome": Outcome.WITHDRAWN, "withdrawal": withdrawal}
+    publish(project, "dorset", **gone)
+    publish(project, "suffolk")
+    publish(project, "suffolk", folder="failed", outcome=Outcome.FAILED, headline="cell 3")
+    for slug in ("dorset", "suffolk"):
+        file(project, f"{slug}/draft/report.html")
+        publish(project, slug, folder="draft", state=State.DRAFT, sign_off=None)
+    found = rows(index_of(project, evidence))
+    status = {slug: words(found[slug][1]) for slug in ("dorset", "suffolk")}
+    assert status == {"dorset": "withdrawn", "suffolk": "failed"}
+    for slug in status:
+        assert found[slug].xpath(f".//a[@href='{slug}/draft/report.html']")
+
+
+def test_other_formats_of_a_report_are_linked(project: paths.Project, evidence: Evidence) -> None:
+    outputs = dict.fromkeys(["report.html", "figures.csv", "summary.txt", "record.json"], "0" * 64)
+    publish(project, "dorset", outputs=outputs)
+    links = rows(index_of(project, evidence))["dorset"].xpath(".//details//a/@href")
+    assert links == ["dorset/summary.txt", "dorset/figures.csv"]
+
+
+def test_withdrawals_are_told_in_the_index_and_in_the_feed(
+    project: paths.Project, evidence: Evidence
+) -> None:
+    moment = datetime(2024, 6, 30, 23, 30, tzinfo=UTC)
+    withdrawal = record.Withdrawal(reason="The counts were of another force.", withdrawn=moment)
+    gone = {"state": State.WITHDRAWN, "outcome": Outcome.WITHDRAWN, "withdrawal": withdrawal}
+    publish(project, "dorset", **gone)
+    pages = site.pages(evidence, project, shelf.at(project.reports), footer=batch.footer(project))
+    # half past eleven in UTC is the next day in an English summer
+    told = "The report was withdrawn on 1 July 2024: The counts were of another force."
+    assert told in pages[site.INDEX]
+    assert told in pages["feed.xml"]
+    assert "Dorset Police: report withdrawn" in pages["feed.xml"]
+
+
+@pytest.mark.parametrize("name", ["index", "tombstone"])
+def test_what_is_restricted_is_on_no_page_about_all_reports(
+    name: str, project: paths.Project, evidence: Evidence
+) -> None:
+    project.restricted.mkdir(parents=True)
+    (project.restricted / "cases.csv").write_text("case_id,grade\nZQ-77123,good\n", encoding="utf-8")
+    if name == "index":
+        publish(project, "dorset", headline="No row for ZQ-77123.")
+        with pytest.raises(gate.GateError, match="restricted") as refused:
+            site.pages(evidence, project, shelf.at(project.reports), footer=batch.footer(project))
+    else:
+        withdrawal = record.Withdrawal(
+            reason="It named ZQ-77123.", withdrawn=datetime(2024, 6, 1, tzinfo=UTC)
+        )
+        with pytest.raises(gate.GateError, match="restricted") as refused:
+            site.tombstone("dorset", "Dorset", withdrawal, project, footer=())
+    assert "77123" not in str(refused.value)
+
+
+def test_failed_run_whose_error_names_what_is_restricted_is_told_without_it(
+    project: paths.Project, evidence: Evidence
+) -> None:
+    project.restricted.mkdir(parents=True)
+    (project.restricted / "cases.csv").write_text("case_id,grade\nZQ-77123,good\n", encoding="utf-8")
+    publish(project, "dorset")
+    publish(project, "dorset", folder="failed", outcome=Outcome.FAILED, headline="no row for ZQ-77123")
+    pages = site.pages(evidence, project, shelf.at(project.reports), footer=batch.footer(project))
+    assert not any("77123" in text for text in pages.values())
+    assert "Its record in dorset/failed says why." in pages[site.INDEX]
 
 
 def test_national_page_says_the_figures_of_the_files(national: Any) -> None:
@@ -381,6 +491,7 @@ def test_national_page_says_the_figures_of_the_files(national: Any) -> None:
     single = national.xpath("//table[caption[@id='single-caption']]//tbody/tr")[0]
     assert "25% (range 16% to 36%), 17 of 69 cases" in words(single)
     assert len(national.xpath("//ul[@class='multiples']/li")) == 3
+    assert len(national.xpath("//ul[@class='key']/li")) > 5
 
 
 def test_map_shows_the_status_of_the_index(project: paths.Project, evidence: Evidence) -> None:

@@ -107,6 +107,10 @@ def _plainly(complain: Callable[[str], None] = _complain) -> Iterator[None]:
     except LockedError as error:
         complain(str(error))
         raise typer.Exit(LOCKED) from error
+    except OSError as error:
+        told = error.filename or "a file"
+        complain(f"{told} cannot be used ({error.strerror or error}): mend that and run the command again.")
+        raise typer.Exit(NOT_POSSIBLE) from error
     except KeyboardInterrupt as error:
         complain("Stopped. Reports that were finished are in their place; the next run makes the rest.")
         raise typer.Exit(INTERRUPTED) from error
@@ -469,6 +473,12 @@ def _print_timings(records: "Sequence[RunRecord | None]") -> None:
 def publish(
     reports: Annotated[list[str], typer.Argument(help="Forces whose drafts were read; or data-quality.")],
     reviewer: Annotated[str, typer.Option(help="Who read them, as the record is to name them.")],
+    read: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="File that was read, such as a copy of report.html; refused if the draft is another by now."
+        ),
+    ] = None,
     output: _Output = None,
     wait: _Wait = 60,
 ) -> None:
@@ -479,7 +489,9 @@ def publish(
         project = paths.project()
         place = shelf.at(output or project.reports)
         names = _named_reports(reports, project)
-        results = batch.sign(project, place, names, reviewer=reviewer, wait=wait, say=_complain)
+        results = batch.sign(
+            project, place, names, reviewer=reviewer, read=read or (), wait=wait, say=_complain
+        )
         for result in results:
             if result.outcome == "failed":
                 _complain(f"{result.name}: {result.headline}")
@@ -529,12 +541,21 @@ def verify(
         project = paths.project()
         place = shelf.at(output or project.reports)
         slugs = vocabulary.forces(project.raw).slugs
-        found = [verifying.verify(file, place, slugs) for file in files]
-        for file, finding in zip(files, found, strict=True):
-            _out.print(f"{file}: " if len(files) > 1 else "", finding.sentence, sep="", markup=False)
-    as_made = (verifying.State.AS_PUBLISHED, verifying.State.DRAFT)
-    if any(finding.state not in as_made for finding in found):
-        raise typer.Exit(DATA_TO_MEND)
+        as_made = (verifying.State.AS_PUBLISHED, verifying.State.DRAFT)
+        codes = [0]
+        for file in files:
+            about = f"{file}: " if len(files) > 1 else ""
+            try:
+                finding = verifying.verify(file, place, slugs)
+            except verifying.UnknownFileError as error:
+                _complain(f"{about}{error}")
+                codes.append(NOT_POSSIBLE)
+                continue
+            _out.print(about, finding.sentence, sep="", markup=False)
+            codes.append(0 if finding.state in as_made else DATA_TO_MEND)
+    if any(codes):
+        # what was altered weighs more than what nobody knows
+        raise typer.Exit(DATA_TO_MEND if DATA_TO_MEND in codes else NOT_POSSIBLE)
 
 
 @app.command()

@@ -201,6 +201,11 @@ class Forces:
         """All slugs, in alphabetical order."""
         return tuple(self._by_slug)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name of every force, slugs and aliases included."""
+        return tuple(name for force in self for name in force.names)
+
     def find(self, name: str, /) -> Force | None:
         """The force with this slug, name or alias, in any case or spelling of & and dashes; else None."""
         return self._by_key.get(_match_key(name))

@@ -38,10 +38,14 @@ class Figure(dy.Schema):
         metadata={"description": "`baseline`, `follow_up`, or `change` (follow-up less baseline)"},
     )
     value = dy.Float64(
-        nullable=True, metadata={"description": "The estimate; null if it cannot be worked out"}
+        nullable=True,
+        metadata={
+            "description": "The estimate as a fraction: 0.31 is 31%, and as a change 0.05 is a rise of 5 percentage "
+            "points; null if it cannot be worked out"
+        },
     )
-    lower = dy.Float64(nullable=True, metadata={"description": "Lower end of the interval"})
-    upper = dy.Float64(nullable=True, metadata={"description": "Upper end of the interval"})
+    lower = dy.Float64(nullable=True, metadata={"description": "Lower end of the interval, in the same unit"})
+    upper = dy.Float64(nullable=True, metadata={"description": "Upper end of the interval, in the same unit"})
     n_cases = dy.Int64(
         nullable=True,
         metadata={"description": "Cases at the grade; null for changes", "unit": "cases"},

@@ -245,11 +245,17 @@ class Excerpts:
                 self._tables[name] = (rows, starts)
 
     def of(self, force: str, /) -> Evidence:
-        """The rows of one force, in the order of the whole tables; `rejected` and `corrections` are empty."""
+        """The rows of one force, in the order of the whole tables; `rejected` is empty.
+
+        Of `corrections` it has those of the force's statements.
+        """
         tables = {
             name: self._rows(name, force) if name in self._tables else table.clear()
             for name, table in self._evidence.tables.items()
         }
+        tables["corrections"] = self._evidence.corrections.filter(
+            (pl.col("file") == statements.FILE) & pl.col("row").is_in(tables["statements"]["row"].to_list())
+        )
         return Evidence(**tables, rows_read={}, inputs={})  # type: ignore[arg-type]
 
     def _rows(self, name: str, force: str) -> pl.DataFrame:

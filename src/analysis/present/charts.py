@@ -39,21 +39,19 @@ def _unchecked(make: Callable[_P, _R]) -> Callable[_P, _R]:
     return made
 
 
-# The Analysis Function's categorical colours in their order, so that neighbours differ in
-# lightness by 3 to 1; the second is too light for white text.
-_COLOURS = ("#12436D", "#28A197", "#801650", "#F46A25")
-# the sixth of the palette: 3 to 1 against the grades that may stand beside it, and against white
-_NOT_TOLD_APART = "#A285D1"
-_TEXT_ON = {
-    "#12436D": "#FFFFFF",
-    "#28A197": "#000000",
-    "#801650": "#FFFFFF",
-    "#F46A25": "#000000",
-    _NOT_TOLD_APART: "#000000",
-}
 # ids of the figures in a report, by which whoever publishes finds them
 GRADES, CHANGES = "chart-grades", "chart-changes"
 _BELOW_GOOD = "below good, not told apart"
+# Of the Analysis Function's palette. A grade has the same colour on every page, on whatever scale. All
+# have 3 to 1 against white, which parts them: "adequate" has too little against its neighbour without.
+_COLOURS = {
+    Grade.INADEQUATE.value: "#12436D",
+    Grade.REQUIRES_IMPROVEMENT.value: "#28A197",
+    Grade.ADEQUATE.value: "#F46A25",
+    Grade.GOOD.value: "#801650",
+    _BELOW_GOOD: "#A285D1",
+}
+_DARK = ("#12436D", "#801650")
 _INK = "#0B0C0C"
 _WIDTH = 400
 _BAR = 40
@@ -75,7 +73,6 @@ def before_after(examined: Comparison | SingleAudit, /) -> alt.LayerChart:
     data = alt.Data(values=rows)
     order = alt.Order("order:Q")
     y = alt.Y("audit:N", sort=labels, title=None, axis=None)
-    colours = [_colour(name, names) for name in shown]
     bars = (
         alt.Chart(data)
         .mark_bar(stroke="#FFFFFF", strokeWidth=2, height=_BAR)
@@ -91,7 +88,7 @@ def before_after(examined: Comparison | SingleAudit, /) -> alt.LayerChart:
             order=order,
             color=alt.Color(
                 "grade:N",
-                scale=alt.Scale(domain=shown, range=colours),
+                scale=alt.Scale(domain=shown, range=[_COLOURS[name] for name in shown]),
                 legend=alt.Legend(
                     title=None, orient="top", columns=2 if len(shown) > 3 else 3, symbolType="square"
                 ),
@@ -99,7 +96,8 @@ def before_after(examined: Comparison | SingleAudit, /) -> alt.LayerChart:
             tooltip=[
                 alt.Tooltip("grade:N", title="Grade"),
                 alt.Tooltip("n_cases:Q", title="Cases"),
-                alt.Tooltip("share:Q", title="Share", format=".1%"),
+                alt.Tooltip("told:N", title="Share"),
+                alt.Tooltip("audit:N", title="Audit"),
             ],
         )
     )
@@ -147,19 +145,14 @@ def _segments(
                     "grade": name,
                     "n_cases": row["n_cases"],
                     "share": row["value"],
+                    "told": wording.share_told(row),
                     "order": order,
                     # a narrow segment has no room for its number; the table has it
                     "shown": str(row["n_cases"]) if row["value"] > _NARROWEST else "",
-                    "text_colour": _TEXT_ON[_colour(name, names)],
+                    "text_colour": "#FFFFFF" if _COLOURS[name] in _DARK else "#000000",
                 }
             )
     return names, rows
-
-
-def _colour(name: str, names: list[str]) -> str:
-    if name == _BELOW_GOOD:
-        return _NOT_TOLD_APART
-    return _COLOURS[[known for known in names if known != _BELOW_GOOD].index(name)]
 
 
 def _audit_label(audit: GradedAudit) -> str:
@@ -199,7 +192,14 @@ def changes(pair: Comparison, /) -> alt.LayerChart:
             continue
         names.append(f"Share graded {grade.value}")
         rows.append(
-            {"measure": names[-1], "value": row["value"], "lower": row["lower"], "upper": row["upper"]}
+            {
+                "measure": names[-1],
+                "value": row["value"],
+                "lower": row["lower"],
+                "upper": row["upper"],
+                "told": wording.figure_text(row, "value"),
+                "told_range": f"{wording.figure_text(row, 'lower')} to {wording.figure_text(row, 'upper')}",
+            }
         )
     data = alt.Data(values=rows)
     y = alt.Y("measure:N", sort=names, title=None, axis=None)
@@ -218,9 +218,9 @@ def changes(pair: Comparison, /) -> alt.LayerChart:
             x=alt.X("value:Q"),
             y=y,
             tooltip=[
-                alt.Tooltip("value:Q", title="Change", format="+.3f"),
-                alt.Tooltip("lower:Q", title="From", format="+.3f"),
-                alt.Tooltip("upper:Q", title="To", format="+.3f"),
+                alt.Tooltip("measure:N", title="Measure"),
+                alt.Tooltip("told:N", title="Change"),
+                alt.Tooltip("told_range:N", title="Range"),
             ],
         )
     )

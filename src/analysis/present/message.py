@@ -36,8 +36,9 @@ def text(
         grades = wording.known_changes(examined)
         parts += [wording.change_sentence(examined, grade) for grade in grades]
         parts += [wording.interval_sentence(examined.confidence)] if grades else []
+    parts.append(wording.ROUNDING)
     if publishers:
-        parts.append(f"Source: {'; '.join(publishers)}. The report has each page.")
+        parts.append(f"{wording.source(publishers)} The report has each page.")
     parts.append(status)
     return "\n\n".join(_wrapped(plainly.harmless(part)) for part in parts) + "\n"
 

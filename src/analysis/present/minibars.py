@@ -10,14 +10,32 @@ from analysis.vocabulary import Grade
 
 _WIDTH, _BAR, _GAP = 160, 12, 4
 _NAMES = {BASELINE: "earlier audit", FOLLOW_UP: "later audit"}
+# worst first, as they are drawn
 _MEASURES = {
     "share_below_good": "below good, not told apart",
     **{measure_of(grade): grade.value for grade in Grade},
 }
 
 
+def key() -> Markup:
+    """What the colours of all bars mean, as a list."""
+    named = [(css(measure), words) for measure, words in _MEASURES.items()] + [("", "not known")]
+    items = Markup("").join(
+        Markup('<li><svg class="bars" aria-hidden="true" viewBox="0 0 12 12">{}</svg> {}</li>').format(
+            Markup('<rect class="{}" width="12" height="12"></rect>').format(name) if name else "", words
+        )
+        for name, words in named
+    )
+    return Markup('<ul class="key">{}</ul>').format(items)
+
+
+def css(measure: str, /) -> str:
+    """The class of the style sheet that colours a measure."""
+    return measure.replace("_", "-")
+
+
 def svg(rows: Sequence[Mapping[str, str]], /) -> Markup:
-    """The bars, described by their counts; empty if no share is known, or on the scale of four grades.
+    """The bars, described by their counts; empty if no share is known.
 
     Args:
         rows: the figures of one force as in `figures.csv`: texts, empty for null.
@@ -32,8 +50,7 @@ def svg(rows: Sequence[Mapping[str, str]], /) -> Markup:
         for period in _NAMES
     }
     bars = [(period, found) for period, found in shown.items() if found]
-    # on the scale of four grades, colours mean other grades
-    if not bars or any(row["measure"] == measure_of(Grade.ADEQUATE) for _, found in bars for row in found):
+    if not bars:
         return Markup("")
     told = "; ".join(f"{_NAMES[period]}: {_counts(found)}" for period, found in bars)
     drawn = Markup("").join(_bar(found, number * (_BAR + _GAP)) for number, (_, found) in enumerate(bars))
@@ -52,7 +69,7 @@ def _bar(rows: Sequence[Mapping[str, str]], y: int) -> Markup:
     for row in rows:
         width = float(row["value"]) * _WIDTH
         drawn += Markup('<rect class="{}" x="{:.1f}" y="{}" width="{:.1f}" height="{}"></rect>').format(
-            row["measure"].replace("_", "-"), x, y, width, _BAR
+            css(row["measure"]), x, y, width, _BAR
         )
         x += width
     return drawn

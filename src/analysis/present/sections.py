@@ -93,7 +93,7 @@ def headline(report: ForceReport, /) -> Section:
     first = Markup('<p class="headline">{}</p>').format(said[0])
     rest = Markup("").join(Markup("<p>{}</p>").format(one) for one in said[1:])
     named = publishers(report.audits, report.evidence.statements)
-    source = f"Source: {'; '.join(named)}." if named else ""
+    source = wording.source(named)
     last = Markup('<p class="source" data-numbers="sources">{}</p>').format(source) if source else ""
     box = Markup('<div class="box">{}{}{}</div>').format(first, rest, last)
     return Section("\n".join([*said, source] if source else said), box)
@@ -252,14 +252,17 @@ def sources(report: ForceReport, /) -> Section:
     html = Markup("")
     for audit in report.audits:
         settled = wording.resolution_sentence(audit)
-        told = [(row, _stated(row)) for row in _statements(audit, report.evidence.statements)]
+        told = [
+            (row, f"{_stated(row)}.{_corrected(row, report.evidence.corrections)}")
+            for row in _statements(audit, report.evidence.statements)
+        ]
         name = wording.capitalised(wording.audit_name(audit))
         plain += [
             f"{name}: {settled}",
-            *(f"- {row['publisher']}: {what}. {row['url']}" for row, what in told),
+            *(f"- {row['publisher']}: {what} {row['url']}" for row, what in told),
         ]
         items = Markup("").join(
-            Markup("<li>{}: {}.</li>").format(
+            Markup("<li>{}: {}</li>").format(
                 _link(
                     row["url"], f"{row['publisher']}, {row['title']}" if row["title"] else row["publisher"]
                 ),
@@ -289,6 +292,17 @@ def _stated(row: dict[str, Any]) -> str:
     verdict = "" if row["is_upheld"] else "; not followed, as other sources outweigh it"
     kept = "; the grades do not add up, as printed" if row["is_kept_as_printed"] else ""
     return f"{', '.join(parts) or 'no counts'}{shared}{verdict}{kept}"
+
+
+def _corrected(row: dict[str, Any], corrections: pl.DataFrame) -> str:
+    """What is read otherwise than the page prints it, and why, as declared."""
+    told = ""
+    for one in corrections.filter(pl.col("row") == row["row"]).iter_rows(named=True):
+        if one["action"] == "override":
+            was, now = (f'"{text}"' if text else "nothing" for text in (one["was"], one["now"]))
+            told += f" Corrected: for {one['column'].replace('_', ' ')}, {was} is read as {now}."
+        told += f" {one['reason']}"
+    return told
 
 
 def method(report: ForceReport, /) -> Section:

@@ -2,10 +2,12 @@
 
 import re
 import textwrap
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
 from analysis.compare.change import Comparison, SingleAudit
+from analysis.compare.graded import GradedAudit
 from analysis.present import plainly, wording
 
 WIDTH, HEIGHT = 1200, 675
@@ -15,9 +17,19 @@ _FONT = "Arial, Liberation Sans, Helvetica, sans-serif"
 _INK, _QUIET, _BLUE = "#0b0c0c", "#505a5f", "#1d70b8"
 # where the picture of the grades goes, and what is beside it
 _PICTURE_TOP, _PICTURE_WIDTH = 262, 560
+_BESIDE_WIDTH, _BELOW_WIDTH = WIDTH - 2 * _EDGE - _PICTURE_WIDTH - 48, 135
+_LINE = 1.36
 
 
-def svg(examined: Comparison | SingleAudit, /, *, drawing: str | None, status: str, is_draft: bool) -> str:
+def svg(
+    examined: Comparison | SingleAudit,
+    /,
+    *,
+    drawing: str | None,
+    status: str,
+    is_draft: bool,
+    publishers: Sequence[str],
+) -> str:
     """The slide as SVG, 1200 by 675.
 
     Args:
@@ -25,27 +37,39 @@ def svg(examined: Comparison | SingleAudit, /, *, drawing: str | None, status: s
         drawing: the chart of its grades (`pictures.Picture.svg`); null if there is none.
         status: whether it is a draft, and as of when the data are (`wording.version`).
         is_draft: whether nobody has signed it off; then the slide says so in large letters.
+        publishers: whose pages the figures are from, the closest to the inspectorate first.
     """
     lines = Markup("")
     y = 64
     lines += _lines(wording.title(examined), y, size=28, width=75, weight="bold")
-    lines += _lines(wording.compared(examined), y + 34, size=19, width=110, colour=_QUIET)
-    lines += _lines(wording.headline(examined), y + 84, size=27, width=78, weight="bold")
+    about = wording.compared(examined)
+    lines += _lines(about, y + 34, size=19, width=110, colour=_QUIET)
+    y += 58 + 26 * len(_wrapped(about, 110))
+    lines += _lines(wording.headline(examined), y, size=27, width=78, weight="bold")
     lines += _picture(drawing)
-    beside = _beside(examined)
     x, top = _EDGE + _PICTURE_WIDTH + 48, _PICTURE_TOP + 24
-    for sentence in beside:
-        wrapped = _wrapped(sentence, 47)
-        lines += _lines(sentence, top, size=19, width=47, x=x)
-        top += 26 * len(wrapped) + 18
-    lines += _lines(wording.LIMITS, HEIGHT - 74, size=16, width=135, colour=_QUIET)
-    lines += _lines(
-        f"{status} HMICFRS and pages that quote it; the report has each page.",
-        HEIGHT - 26,
-        size=16,
-        width=150,
-        colour=_QUIET,
-    )
+    said = _beside(examined)
+    is_compared = isinstance(examined, Comparison) and bool(said)
+    below = [
+        wording.limits_sentence(_latest(examined)),
+        *(
+            [f"Ranges are {wording.level(examined.confidence)} intervals. {wording.ROUNDING}"]
+            if is_compared
+            else []
+        ),
+        f"{status} {wording.source(publishers)}",
+    ]
+    # from the bottom up: what stands there has its place, and the sentences beside the picture take what is left
+    bottom = HEIGHT - 22
+    for sentence in reversed(below):
+        bottom -= 22 * len(_wrapped(sentence, _BELOW_WIDTH, most=2))
+        lines += _lines(sentence, bottom + 16, size=16, width=_BELOW_WIDTH, colour=_QUIET, most=2)
+        bottom -= 4
+    size, gap = _fitting(said, bottom - top)
+    for sentence in said:
+        width = _letters(size)
+        lines += _lines(sentence, top, size=size, width=width, x=x)
+        top += round(size * _LINE) * len(_wrapped(sentence, width)) + gap
     mark = (
         Markup(
             '<g transform="rotate(-24 600 340)"><text x="600" y="410" text-anchor="middle" font-size="220" '
@@ -60,6 +84,25 @@ def svg(examined: Comparison | SingleAudit, /, *, drawing: str | None, status: s
             '<rect width="{0}" height="{1}" fill="#ffffff"/><rect width="{0}" height="10" fill="{2}"/>{3}{4}</svg>'
         ).format(WIDTH, HEIGHT, _BLUE, lines, mark)
     )
+
+
+def _latest(examined: Comparison | SingleAudit) -> GradedAudit:
+    return examined.follow_up if isinstance(examined, Comparison) else examined.audit
+
+
+def _letters(size: int) -> int:
+    """How many letters of a size fit beside the picture."""
+    return _BESIDE_WIDTH * 2 // size
+
+
+def _fitting(sentences: list[str], height: int) -> tuple[int, int]:
+    """The largest size of letters at which sentences fit into a height, and the gap between them."""
+    for size in range(19, 11, -1):
+        lines = sum(len(_wrapped(sentence, _letters(size))) for sentence in sentences)
+        gap = round(size * 0.9)
+        if lines * round(size * _LINE) + gap * (len(sentences) - 1) <= height:
+            return size, gap
+    return 12, 6
 
 
 def description(examined: Comparison | SingleAudit, /) -> str:
@@ -89,16 +132,24 @@ def _picture(drawing: str | None) -> Markup:
     )
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(" ".join(plainly.harmless(text).split()), width, max_lines=12, placeholder=" …")
+def _wrapped(text: str, width: int, *, most: int = 12) -> list[str]:
+    return textwrap.wrap(" ".join(plainly.harmless(text).split()), width, max_lines=most, placeholder=" …")
 
 
 def _lines(
-    text: str, y: int, *, size: int, width: int, weight: str = "normal", colour: str = _INK, x: int = _EDGE
+    text: str,
+    y: int,
+    *,
+    size: int,
+    width: int,
+    weight: str = "normal",
+    colour: str = _INK,
+    x: int = _EDGE,
+    most: int = 12,
 ) -> Markup:
     drawn = Markup("").join(
-        Markup('<tspan x="{}" dy="{}">{}</tspan>').format(x, 0 if number == 0 else round(size * 1.36), line)
-        for number, line in enumerate(_wrapped(text, width))
+        Markup('<tspan x="{}" dy="{}">{}</tspan>').format(x, 0 if number == 0 else round(size * _LINE), line)
+        for number, line in enumerate(_wrapped(text, width, most=most))
     )
     return Markup('<text y="{}" font-family="{}" font-size="{}" font-weight="{}" fill="{}">{}</text>').format(
         y, _FONT, size, weight, colour, drawn

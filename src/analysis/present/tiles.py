@@ -17,7 +17,7 @@ _ROWS: Sequence[tuple[int, str]] = (
     (1, "dyfed-powys west-mercia west-midlands leicestershire northamptonshire cambridgeshire norfolk"),
     (0, "south-wales gwent gloucestershire warwickshire thames-valley bedfordshire hertfordshire suffolk"),
     (2, "avon-and-somerset wiltshire surrey metropolitan city-of-london essex"),
-    (1, "devon-and-cornwall dorset hampshire sussex kent"),
+    (2, "devon-and-cornwall dorset hampshire sussex kent"),
 )
 PLACES: Mapping[str, tuple[int, int]] = {
     slug: (row, first + number)

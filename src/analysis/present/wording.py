@@ -6,9 +6,10 @@ has a case grade; nothing is a sample, a score or an outcome.
 """
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -33,6 +34,11 @@ LIMITS = (
 )
 
 NOT_KNOWN = "not known"
+
+ROUNDING = (
+    "Percentages are rounded once, half up, so that differences of rounded shares may differ by one point."
+)
+_LONDON = ZoneInfo("Europe/London")
 
 _MONTHS = (
     "January",
@@ -107,7 +113,7 @@ PERIODS = {BASELINE: "earlier", FOLLOW_UP: "later", CHANGE: "change"}
 
 
 def measure_label(measure: str, /) -> str:
-    """A measure in words: "Share graded good" for `share_good`."""
+    """A measure in words: "Share good" for `share_good`."""
     words = measure.replace("_", " ")
     for start, label in (
         ("share ", "Share "),
@@ -130,6 +136,24 @@ def figure_text(row: dict[str, Any], key: str, /) -> str:
     return percent(row[key], base=row["base"] if row["period"] != CHANGE else 1)
 
 
+def figure_told(row: dict[str, Any], /) -> str:
+    """A row of figures in words: value, range, cases and base; "not known" without a value."""
+    if row["value"] is None:
+        return NOT_KNOWN
+    told = figure_text(row, "value")
+    if row["lower"] is not None:
+        told += f" (range {figure_text(row, 'lower')} to {figure_text(row, 'upper')})"
+    return told if row["n_cases"] is None else f"{told}, {of_cases(row['n_cases'], row['base'])}"
+
+
+def known_of_forces(n_forces: int, /, *, n_pairs: int, n_single: int) -> str:
+    """How much is known of all forces, in one sentence."""
+    return (
+        f"Of {n_forces} police forces in England and Wales, {n_pairs} have two audits to compare, {n_single} have one, "
+        f"and of {n_forces - n_pairs - n_single} no case grades have been transcribed."
+    )
+
+
 def cases(n: int | None, /) -> str:
     """A number of cases in words: "1 case", "74 cases", "a number of cases that is not known"."""
     if n is None:
@@ -140,6 +164,11 @@ def cases(n: int | None, /) -> str:
 def count_and_share(row: dict[str, Any], /) -> str:
     """A figure of one audit as "23 of 74 (31%)"."""
     return f"{row['n_cases']} of {row['base']} ({percent(row['value'], base=row['base'])})"
+
+
+def share_told(row: dict[str, Any], /) -> str:
+    """The share of one audit with its base: "31% of 74 cases"."""
+    return f"{percent(row['value'], base=row['base'])} of {cases(row['base'])}"
 
 
 def of_cases(n: int, base: int, /) -> str:
@@ -180,9 +209,21 @@ def title(examined: Examined, /) -> str:
     return f"Child protection case grades: {force_name(examined.force)}"
 
 
-def day(date: date, /) -> str:
-    """A date in words: "3 May 2026"."""
-    return f"{date.day} {_MONTHS[date.month - 1]} {date.year}"
+def day(moment: date | datetime, /) -> str:
+    """A date in words: "3 May 2026". Of a moment, the day that it is in England and Wales then."""
+    if isinstance(moment, datetime):
+        moment = local(moment)
+    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
+
+
+def local(moment: datetime, /) -> datetime:
+    """A moment as clocks in England and Wales show it then."""
+    return moment.astimezone(_LONDON)
+
+
+def minute(moment: datetime, /) -> str:
+    """A moment in words, as clocks in England and Wales show it then: "3 May 2026 at 09:05"."""
+    return f"{day(moment)} at {local(moment):%H:%M}"
 
 
 def version(*, signed: date | None, as_of: date, data_version: str) -> str:
@@ -196,8 +237,21 @@ def compared(examined: Examined, /) -> str:
     if isinstance(examined, Comparison):
         return f"Compared: {audit_name(examined.baseline)} and {audit_name(examined.follow_up)}."
     if isinstance(examined, SingleAudit):
-        return f"One audit: {audit_name(examined.audit)}."
+        return f"One audit: {audit_name(examined.audit)}{_particular(examined.audit)}."
     return "No audit of this force has been transcribed."
+
+
+def _particular(audit: GradedAudit) -> str:
+    """What sets the cases or the grades of an audit apart from most others."""
+    about = "" if audit.area == vocabulary.OVERALL else f", {audit.area}"
+    usual = vocabulary.THREE_GRADES.grades
+    grades = tuple(audit.counts)
+    return about if grades == usual or not grades else f"{about}, graded {_listed(grades)}"
+
+
+def _listed(grades: Sequence[Grade]) -> str:
+    *first, last = (grade.value for grade in reversed(grades))
+    return f"{', '.join(first)} or {last}"
 
 
 def headline(examined: Examined, /) -> str:
@@ -340,6 +394,11 @@ def summary(examined: Examined, /) -> tuple[str, ...]:
     said = reason is None or reason in headline(examined)
     more = () if said else (f"More cannot be compared: {reason}.",)
     return (*counts, *more, limits_sentence(examined.follow_up))
+
+
+def source(publishers: Sequence[str], /) -> str:
+    """Whose pages figures are from, in one sentence; empty if nobody is known."""
+    return f"Source: {'; '.join(publishers)}." if publishers else ""
 
 
 def limits_sentence(audit: GradedAudit, /) -> str:
@@ -568,7 +627,7 @@ def method(confidence: float, /) -> tuple[str, ...]:
         "(Brunner and Munzel), counting ties as half.",
         "Evidence is called clear only if that chance lies clearly off 50% while both shares point the same way, or "
         "if both changes lie clearly off zero, and if an exact test agrees.",
-        "Percentages are rounded once, half up, so that differences of rounded shares may differ by one point.",
+        ROUNDING,
     )
 
 

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from analysis.compare.change import NoAudit
 from analysis.compare.graded import SelectionError
 from analysis.evidence import cleaning, sources
 from analysis.evidence.cleaning import Evidence, Excerpts
-from analysis.evidence.faults import EvidenceError
-from analysis.present import wording
+from analysis.evidence.faults import EvidenceError, Fault
+from analysis.present import plainly, wording
 from analysis.publish import (
     cluster,
     formats,
@@ -32,17 +32,28 @@ from analysis.publish import (
     site,
     warm,
 )
-from analysis.publish.gate import Subject
+from analysis.publish.gate import GateError, Subject
 from analysis.publish.job import PDF, Job, Made, Words, failed
 from analysis.publish.plan import Step
-from analysis.publish.record import Earlier, Outcome, RunRecord, SignOff, SignOffError, State, Withdrawal
+from analysis.publish.record import (
+    Earlier,
+    Outcome,
+    Revision,
+    RunRecord,
+    SignOff,
+    SignOffError,
+    State,
+    Withdrawal,
+)
 from analysis.publish.restricted import Restricted
-from analysis.publish.revisions import History, Revision
+from analysis.publish.revisions import History
 from analysis.publish.shelf import Shelf, ShelfError
 
+WITHDRAWN_FIGURES = "figures-withdrawn.csv"
 QUALITY_TITLE = "Data quality: what was read, corrected, refused and in conflict"
 # What a worker may still need when its time is up: to kill a kernel and to send back what there is.
 GRACE = 20.0
+_LONGEST_REVIEWER, _LONGEST_REASON = 200, 500
 # Seconds until a run sees that it is to stop.
 _STEP = 0.5
 
@@ -198,6 +209,8 @@ def run(
         ClusterError: if the cluster cannot be used.
         PdfError: if PDF files are asked for and cannot be made here.
     """
+    if asked.publish:
+        _refuse_unrecorded(project)
     if PDF in asked.formats:
         # before anything is made without it
         pdf.make_ready()
@@ -211,9 +224,7 @@ def run(
             workers.start()
         evidence = _cleaned(project)
         steps = planned(evidence, project, place, asked)
-        if not any(step.is_due or step.is_gone for step in steps) and not _is_outdated(
-            evidence, project, place
-        ):
+        if not any(step.is_due for step in steps) and not _is_outdated(evidence, project, place):
             place.tidy()
             cleaning.tidy(project)
             for result in (found := [_kept(step, project) for step in steps]):
@@ -287,13 +298,9 @@ def publish(
         done[result.name] = result
         tell(result)
 
-    if listed := site.revised(project, place):
-        # before records go that a run which was killed did not come to list
-        shelf.write_if_changed(place, revisions.FILE, listed)
+    _list_revisions(project, place)
     due = {step.name: step for step in steps if step.is_due}
     for step in steps:
-        if step.is_gone and (latest := shelf.latest(place, step.name)) is not None:
-            _withdrawn(latest[1], project, place, "Its audits are no longer in the data.")
         if not step.is_due:
             settle(_kept(step, project))
     if due:
@@ -306,6 +313,9 @@ def publish(
 
 def _kept(step: Step, project: paths.Project) -> Result:
     """The result of a step that is not due: the report stays, or there is nothing to report on."""
+    if step.problem is not None:
+        # a report that readers have does not go without being told to
+        return Result(step.name, Outcome.FAILED, wording.capitalised(f"{step.problem}."), is_new=False)
     if step.known is not None:
         return Result(step.name, step.known.outcome, step.known.headline, False, (), step.known)
     with paths.using(project):
@@ -320,15 +330,15 @@ def _jobs(
     place: Shelf,
     asked: Asked,
     limits: Limits,
-    signed: SignOff | None = None,
+    sign_off: SignOff | None = None,
 ) -> Iterator[Job]:
     until = None if limits.run is None else time.time() + limits.run
     excerpts = Excerpts(evidence)
     named = vocabulary.forces(project.raw)
     past = _past(place)
-    held = restricted.read(project.restricted)
+    held = restricted.read(project.restricted, public=named.names)
     if asked.publish:
-        signed = SignOff(reviewer=None, signed=record.now(), draft={})
+        sign_off = SignOff(reviewer=None, signed=record.now(), draft={})
     notebooks = cache(lambda name: _content(project.notebooks / name))
     package = sources.datapackage(project.raw)
     of_a_force = Words(
@@ -345,6 +355,7 @@ def _jobs(
             files = cleaning.packed(evidence, named)
         else:
             files = cleaning.packed(excerpts.of(step.force), [named.named(step.force)])
+        signed = sign_off if step.may_publish or not asked.publish else None
         path, notebook = f"notebooks/{step.notebook}", notebooks(step.notebook)
         yield Job(
             name=step.name,
@@ -360,30 +371,31 @@ def _jobs(
             limit=limits.report,
             until=until,
             subject=_subject(step.force, named, held),
-            formats=asked.formats,
+            formats=step.formats,
             sign_off=signed,
-            history=_history(
-                step, place, evidence.inputs, past.get(step.name, ()), is_final=signed is not None
-            ),
+            history=_history(step, place, evidence.inputs, past.get(step.name, ())),
         )
 
 
-def _history(
-    step: Step, place: Shelf, inputs: Mapping[str, str], past: Sequence[Revision], *, is_final: bool
-) -> History:
-    """What the new version is held against: the last one; or, if `is_final`, the last that was published."""
-    latest = shelf.latest(place, step.name)
-    if is_final:
+def _history(step: Step, place: Shelf, inputs: Mapping[str, str], past: Sequence[Revision]) -> History:
+    """What the new version is held against: the last that was published; if there is none, the draft before.
+
+    So a draft lists what its readers will be told once it is published.
+    """
+    final = shelf.recorded(place, step.name)
+    withdrawn = () if final is None else tuple(revisions.withdrawals(final))
+    if final is not None and final.sign_off is not None:
+        earlier, folder = final, step.name
         # what drafts said on the way is no concern of its readers
         past = [one for one in past if one.version == State.PUBLISHED]
-        known = shelf.recorded(place, step.name)
-        latest = (step.name, known) if known is not None and known.state is State.PUBLISHED else None
-    if latest is None:
-        return History(past=tuple(past))
-    folder, earlier = latest
+    elif (latest := shelf.latest(place, step.name)) is not None:
+        folder, earlier = latest
+    else:
+        return History()
     # a draft that is signed was made from what its record says
     why = revisions.reason(earlier, inputs if step.known is None else step.known.inputs, step.depends_on)
-    return History(place.read(f"{folder}/{formats.CSV}"), why, tuple(past))
+    figures = WITHDRAWN_FIGURES if earlier.state is State.WITHDRAWN else formats.CSV
+    return History(place.read(f"{folder}/{figures}"), why, tuple(past), withdrawn)
 
 
 def _index_from(name: str, place: Shelf, *, is_draft: bool) -> str:
@@ -480,7 +492,7 @@ def _placed(
         outcome=made.outcome,
         state=State.PUBLISHED if made.sign_off is not None and not is_failed else State.DRAFT,
         sign_off=None if is_failed else made.sign_off,
-        formats=tuple(sorted(asked.formats)),
+        formats=tuple(sorted(step.formats)),
         headline=made.headline,
         about=made.about,
         compared=made.compared,
@@ -498,7 +510,7 @@ def _placed(
         python=record.python_version(),
         packages=dict(record.versions()),
         outputs=outputs,
-        moved=_rows(made.revisions, run_id),
+        moved=_of_run(made.revisions, run_id),
         earlier=() if is_failed else _earlier(place, step.name, outputs),
     )
     files = {**made.files, record.FILE: record.text(written).encode()}
@@ -516,8 +528,8 @@ def _placed(
     return Result(step.name, made.outcome, made.headline, True, step.reasons, written)
 
 
-def _rows(moved: Sequence[Revision], run_id: str) -> tuple[dict[str, str], ...]:
-    return tuple({**asdict(one), "run_id": run_id} for one in moved)
+def _of_run(moved: Sequence[Revision], run_id: str) -> tuple[Revision, ...]:
+    return tuple(replace(one, run_id=run_id) for one in moved)
 
 
 def _is_final(known: RunRecord | None) -> bool:
@@ -529,13 +541,23 @@ def _earlier(place: Shelf, name: str, outputs: Mapping[str, str]) -> tuple[Earli
     """The versions that a report's new one takes the place of, a draft that waited among them."""
     versions = [shelf.drafted(place, name), shelf.recorded(place, name)]
     last = [
-        Earlier(run_id=known.run_id, finished=known.finished, outputs=known.outputs)
+        Earlier(
+            run_id=known.run_id,
+            finished=known.finished,
+            state=known.state,
+            sign_off=known.sign_off,
+            withdrawal=known.withdrawal,
+            outputs=known.outputs,
+        )
         for known in versions
         if known is not None and known.outputs != outputs
     ]
     before = [earlier for known in versions if known is not None for earlier in known.earlier]
     every = {json.dumps(earlier.outputs, sort_keys=True): earlier for earlier in reversed([*last, *before])}
-    return tuple(reversed(every.values()))[: record.REMEMBERED]
+    kept = list(reversed(every.values()))
+    # who signed what is not forgotten; of drafts, the latest are enough
+    drafts = [one for one in kept if one.state is State.DRAFT][: record.REMEMBERED]
+    return tuple(one for one in kept if one.state is not State.DRAFT or one in drafts)
 
 
 def sign(
@@ -545,6 +567,7 @@ def sign(
     /,
     *,
     reviewer: str,
+    read: Sequence[Path] = (),
     wait: float = 0.0,
     say: Callable[[str], None] = lambda message: None,
 ) -> list[Result]:
@@ -555,6 +578,7 @@ def sign(
         place: where the reports are.
         names: of reports: slugs, or `data-quality`.
         reviewer: who read them, as the record names them.
+        read: the files that were read, or copies of them; each has to be one of these drafts as it is now.
         wait: seconds to wait for another run that is writing.
         say: is told whom this one waits for.
 
@@ -563,14 +587,58 @@ def sign(
             then none is published.
         EvidenceError, LockedError: as `run`.
     """
-    if not reviewer.strip():
-        raise SignOffError('Say who read the draft: --reviewer "Name, role".')
+    reviewer = _said(reviewer)
+    if not any(letter.isalpha() for letter in reviewer) or len(reviewer) > _LONGEST_REVIEWER:
+        raise SignOffError(
+            f'Say who read the draft, in at most {_LONGEST_REVIEWER} letters: --reviewer "Name, role".'
+        )
+    _refuse_unrecorded(project)
+    with _changing(project, place, wait, say) as evidence:
+        drafts = [(*_draft(evidence, project, place, name), reviewer) for name in names]
+        for file in read:
+            _refuse_other(file, [draft for _, _, draft, _ in drafts])
+        return [_signed(*draft, evidence, project, place) for draft in drafts]
+
+
+def _refuse_unrecorded(project: paths.Project) -> None:
+    """Nothing is published from raw files that nobody has said are meant to be as they are."""
+    faults = [
+        Fault(
+            name, "is not as datapackage.json recorded it", "run `casegrade check --record` if that is meant"
+        )
+        for name in sources.changed(project.raw)
+    ]
+    if faults:
+        raise EvidenceError(faults)
+
+
+@contextlib.contextmanager
+def _changing(
+    project: paths.Project, place: Shelf, wait: float, say: Callable[[str], None]
+) -> Iterator[Evidence]:
+    """The right to change reports, with the tables as they are now; the pages about all reports follow."""
     with place.locked(wait=wait, tell=say):
         evidence = _written(_cleaned(project), project)
-        drafts = [(*_draft(evidence, project, place, name), reviewer.strip()) for name in names]
-        results = [_signed(*draft, evidence, project, place) for draft in drafts]
+        _list_revisions(project, place)
+        yield evidence
         _write_site(evidence, project, place)
-    return results
+
+
+def _list_revisions(project: paths.Project, place: Shelf) -> None:
+    """List what moved before records go that a run which was killed did not come to list."""
+    if listed := site.revised(project, place):
+        shelf.write_if_changed(place, revisions.FILE, listed)
+
+
+def _refuse_other(file: Path, drafts: Sequence[RunRecord]) -> None:
+    content = _content(file)
+    if content is None:
+        raise SignOffError(f"{file} cannot be read: name a file of the draft that was read.")
+    if not any(record.sha256(content) in draft.outputs.values() for draft in drafts):
+        names = ", ".join(draft.force for draft in drafts)
+        raise SignOffError(
+            f"{file} is not of the draft that would be published now ({names}): read the draft as it is and name that."
+        )
 
 
 def _draft(
@@ -578,7 +646,10 @@ def _draft(
 ) -> tuple[Step, str, RunRecord]:
     folder, known = shelf.latest(place, name) or (name, None)
     if known is None:
-        raise SignOffError(f"There is no draft of {name}: make one with casegrade report {name}.")
+        how = "--all" if name == plan.QUALITY else name
+        raise SignOffError(
+            f"There is no draft of {name}: make one with casegrade report {how}, if there are audits."
+        )
     if known.state is not State.DRAFT:
         raise SignOffError(f"{name} is {known.state} already, and nothing newer has been drafted.")
     values = {key: value for key, value in known.parameters.items() if key != "force"}
@@ -604,20 +675,24 @@ def _signed(
 ) -> Result:
     from analysis.publish import making
 
-    asked = Asked((), formats=frozenset(draft.formats))
     signed = SignOff(reviewer=reviewer, signed=record.now(), draft=draft.outputs)
-    (job,) = _jobs([step], evidence, project, place, asked, Limits(), signed)
+    (job,) = _jobs([step], evidence, project, place, Asked(()), Limits(), signed)
     made = making.make(replace(job, executed=place.read(f"{folder}/{making.NOTEBOOK}")))
     if made.outcome is Outcome.FAILED:
         return Result(step.name, Outcome.FAILED, made.headline, True)
     outputs = {name: record.sha256(content) for name, content in made.files.items()}
+    revision, is_dirty = record.revision(project.root)
     written = draft.model_copy(
         update={
             "outcome": made.outcome,
             "state": State.PUBLISHED,
             "sign_off": signed,
             "outputs": outputs,
-            "moved": _rows(made.revisions, draft.run_id),
+            "moved": _of_run(made.revisions, draft.run_id),
+            "revision": revision,
+            "is_dirty": is_dirty,
+            "python": record.python_version(),
+            "packages": dict(record.versions()),
             "earlier": _earlier(place, step.name, outputs),
         }
     )
@@ -641,29 +716,50 @@ def withdraw(
         SignOffError: if there is no report of that name, or no reason is given.
         EvidenceError, LockedError: as `run`.
     """
-    if not reason.strip():
-        raise SignOffError('Say why the report is withdrawn, in a sentence for its readers: --reason "...".')
+    reason = _said(reason)
+    if not any(letter.isalpha() for letter in reason) or len(reason) > _LONGEST_REASON:
+        raise SignOffError(
+            "Say why the report is withdrawn, in a sentence or two for its readers of at most "
+            f'{_LONGEST_REASON} letters: --reason "...".'
+        )
     with place.locked(wait=wait, tell=say):
-        evidence = _written(_cleaned(project), project)
-        latest = shelf.latest(place, name)
+        _list_revisions(project, place)
         known = shelf.recorded(place, name)
-        if latest is None or known is None:
-            raise SignOffError(f"There is no report of {name} to withdraw.")
+        if known is None:
+            unknown = f"{name} cannot be withdrawn: {plan.UNKNOWN}."
+            is_there = place.has(f"{name}/{record.FILE}")
+            raise SignOffError(unknown if is_there else f"There is no report of {name} to withdraw.")
         if known.state is State.WITHDRAWN:
             raise SignOffError(f"{name} is withdrawn already.")
-        result = _withdrawn(latest[1], project, place, reason.strip())
-        _write_site(evidence, project, place)
-    return result
+        result = _withdrawn(known, project, place, reason)
+        try:
+            _write_site(_written(_cleaned(project), project), project, place)
+        except EvidenceError as error:
+            # a report that is wrong goes, whatever else is wrong
+            say(f"The pages about all reports are as they were, as the data cannot be cleaned: {error}")
+        return result
 
 
-def _withdrawn(latest: RunRecord, project: paths.Project, place: Shelf, reason: str) -> Result:
-    name = latest.force
+def _said(text: str) -> str:
+    """What somebody typed, in one line and without what cannot be seen."""
+    return plainly.harmless(" ".join(text.split()))
+
+
+def _withdrawn(known: RunRecord, project: paths.Project, place: Shelf, reason: str) -> Result:
+    name = known.force
     withdrawal = Withdrawal(reason=reason, withdrawn=record.now())
     with paths.using(project):
         title = wording.title(NoAudit(name)) if name != plan.QUALITY else QUALITY_TITLE
-    page = site.tombstone(name, title, withdrawal, footer=footer(project)).encode()
-    outputs = {site.REPORT: record.sha256(page)}
-    written = latest.model_copy(
+    try:
+        page = site.tombstone(name, title, withdrawal, project, footer=footer(project)).encode()
+    except GateError as error:
+        raise SignOffError(f"The reason says what no page may say, so give another: {error}") from error
+    files = {site.REPORT: page}
+    if (figures := place.read(f"{name}/{formats.CSV}")) is not None:
+        # for nobody to use: what comes in its place is held against them
+        files[WITHDRAWN_FIGURES] = figures
+    outputs = {file: record.sha256(content) for file, content in files.items()}
+    written = known.model_copy(
         update={
             "outcome": Outcome.WITHDRAWN,
             "state": State.WITHDRAWN,
@@ -673,7 +769,7 @@ def _withdrawn(latest: RunRecord, project: paths.Project, place: Shelf, reason: 
             "earlier": _earlier(place, name, outputs),
         }
     )
-    place.place(name, {site.REPORT: page, record.FILE: record.text(written).encode()})
+    place.place(name, {**files, record.FILE: record.text(written).encode()})
     return Result(name, Outcome.WITHDRAWN, written.headline, True, ("it was withdrawn",), written)
 
 

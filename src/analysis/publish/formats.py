@@ -5,7 +5,7 @@ import io
 import json
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,12 @@ def read_csv(content: bytes | None, /) -> list[dict[str, str]]:
     return rows
 
 
+def typed(row: Mapping[str, str], /) -> dict[str, Any]:
+    """A row of `figures.csv` with its numbers as numbers; null for empty."""
+    numbers = {name: kind(row[name]) if row[name] else None for name, kind in NUMBERS.items()}
+    return {**row, **numbers}
+
+
 def write_csvw(
     examined: Comparison | SingleAudit, path: Path, /, *, described: Path, licence: str, as_of: date
 ) -> None:
@@ -76,7 +82,8 @@ def write_csvw(
         "@context": ["http://www.w3.org/ns/csvw", {"@language": "en"}],
         "url": described.name,
         "dc:title": wording.title(examined),
-        "dc:description": f"{wording.compared(examined)} {wording.LIMITS}",
+        "dc:description": f"{wording.compared(examined)} {limits(examined)} "
+        f"{wording.interval_sentence(examined.confidence)}",
         "dc:license": licence,
         "dc:modified": {"@value": as_of.isoformat(), "@type": "xsd:date"},
         "dialect": {"encoding": "utf-8", "header": True, "delimiter": ",", "quoteChar": '"'},
@@ -93,6 +100,7 @@ def write_png(
     drawing: str | None,
     status: str,
     is_draft: bool,
+    publishers: Sequence[str],
 ) -> None:
     """Write the report on one slide as a picture of 1200 by 675 pixels, for decks: see `present.slide`.
 
@@ -101,7 +109,7 @@ def write_png(
     # as in present.pictures: only who draws needs it
     import vl_convert
 
-    drawn = slide.svg(examined, drawing=drawing, status=status, is_draft=is_draft)
+    drawn = slide.svg(examined, drawing=drawing, status=status, is_draft=is_draft, publishers=publishers)
     path.write_bytes(_described(vl_convert.svg_to_png(drawn, scale=1, ppi=72), slide.description(examined)))
 
 
@@ -132,7 +140,21 @@ def _text(value: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - len(_CUT)] + _CUT
 
 
-def write_xlsx(examined: Comparison | SingleAudit, path: Path, /, *, licence: str, as_of: date) -> None:
+def limits(examined: Comparison | SingleAudit, /) -> str:
+    """What the cases are not, whoever graded the last of them."""
+    return wording.limits_sentence(examined.follow_up if isinstance(examined, Comparison) else examined.audit)
+
+
+def write_xlsx(
+    examined: Comparison | SingleAudit,
+    path: Path,
+    /,
+    *,
+    licence: str,
+    as_of: date,
+    status: str,
+    publishers: Sequence[str],
+) -> None:
     """Write every figure as a spreadsheet to the Analysis Function's checklist: cover, contents, one table.
 
     It is dated `as_of`, so that the same figures make the same file.
@@ -144,11 +166,18 @@ def write_xlsx(examined: Comparison | SingleAudit, path: Path, /, *, licence: st
     import pandas
 
     name = _text(wording.force_name(examined.force))
-    figures = examined.figures.select(COLUMNS).with_columns(force=pl.lit(name))
+    figures = examined.figures.select(COLUMNS).with_columns(
+        # in the words of the report; figures.csv has the names that programs go by
+        pl.col("measure").map_elements(wording.measure_label, return_dtype=pl.String),
+        pl.col("period").replace_strict(wording.PERIODS),
+        # as exact as figures.csv
+        pl.col("value", "lower", "upper").round(6),
+        force=pl.lit(name),
+    )
     labels = {
         "force": "Force",
         "measure": "Measure",
-        "period": "Period",
+        "period": "Audit",
         "value": "Value",
         "lower": "Interval from",
         "upper": "Interval to",
@@ -158,7 +187,7 @@ def write_xlsx(examined: Comparison | SingleAudit, path: Path, /, *, licence: st
     }
     columns = {labels[key]: values for key, values in figures.to_dict(as_series=False).items()}
     is_missing = [value is None for value in columns[labels["value"]]]
-    is_change = [period == CHANGE for period in columns[labels["period"]]]
+    is_change = [period == CHANGE for period in examined.figures["period"]]
     for label, values in columns.items():
         # a change has no number of cases of its own, whether it is known or not
         never = is_change if label == labels["n_cases"] else [False] * len(values)
@@ -172,8 +201,8 @@ def write_xlsx(examined: Comparison | SingleAudit, path: Path, /, *, licence: st
         table_name="figures",
         title=f"Child protection case grades: {name}",
         subtitles=[_text(wording.compared(examined))],
-        scope="Cases that inspectors chose to look at; not a random sample",
-        source="HMICFRS and pages that quote it; see the report for each page",
+        scope=_text(limits(examined)),
+        source=_text(f"{'; '.join(publishers)}; see the report for each page"),
         units={"Value": "fraction of 1"},
         legend=["[x] not available", "[z] not applicable"],
         table_notes={"Interval from": "$$interval$$", "Interval to": "$$interval$$"},
@@ -186,7 +215,7 @@ def write_xlsx(examined: Comparison | SingleAudit, path: Path, /, *, licence: st
     )
     cover = gptables.Cover(
         title=f"Child protection case grades: {name}",
-        intro=[_text(wording.headline(examined)), wording.LIMITS],
+        intro=[_text(status), _text(wording.headline(examined)), _text(limits(examined))],
         about=[
             "Shares are fractions of the audited cases; a change is the later audit less the earlier.",
             _text(licence),

@@ -34,10 +34,15 @@ def upgraded(page: str, specifications: Mapping[str, Mapping[str, Any]], /) -> s
     return page.replace("</body>", f"{holders}<script>{script}</script>\n</body>", 1)
 
 
+def scripts() -> frozenset[str]:
+    """The script that brings charts to life, by hash (`page.hash_of`): what `gate.Subject.scripts` takes."""
+    return frozenset((pages.hash_of(_script()),))
+
+
 def _json(specification: Mapping[str, Any]) -> str:
     # the chart's words stand outside, as text
     bare = {key: value for key, value in specification.items() if key not in ("title", "description")}
-    return json.dumps(bare, separators=(",", ":")).replace("<", "\\u003c")
+    return json.dumps(bare, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
 
 
 @cache

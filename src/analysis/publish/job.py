@@ -13,8 +13,8 @@ from typing import Any
 
 from analysis.publish import record
 from analysis.publish.gate import Subject
-from analysis.publish.record import Outcome, SignOff
-from analysis.publish.revisions import History, Revision
+from analysis.publish.record import Outcome, Revision, SignOff
+from analysis.publish.revisions import History
 
 PDF, INTERACTIVE = "pdf", "interactive"
 
@@ -73,7 +73,7 @@ class Job:
     @property
     def signed(self) -> date | None:
         """The day on which it was let be published; null for a draft."""
-        return None if self.sign_off is None else self.sign_off.signed.date()
+        return None if self.sign_off is None else self.sign_off.signed
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,13 @@ from analysis.compare.shares import CONFIDENCE
 from analysis.present import charts, message, pictures, sections, wording
 from analysis.publish import formats, gate, interactive, page, pdf, record, revisions, runner
 from analysis.publish.job import INTERACTIVE, PDF, Job, Made, failed, plain
-from analysis.publish.record import Outcome, State
-from analysis.publish.revisions import Revision
+from analysis.publish.record import Outcome, Revision, State
 
 NOTEBOOK = "report.ipynb"
 
 _OVERDUE = "the run's deadline had passed"
 # tables of the evidence that a report quotes
-_QUOTED = ("audits", "statements", "findings", "known_inspections")
+_QUOTED = ("audits", "statements", "corrections", "findings", "known_inspections")
 _COMPARISON_ONLY, _SINGLE_ONLY = "comparison-only", "single-only"
 # What is in memory here, whatever becomes of the files meanwhile.
 _CODE = record.code_hash()
@@ -139,10 +138,22 @@ def _build(
             overdue=overdue,
             run=run,
         )
+    status = wording.version(signed=job.signed, as_of=job.words.as_of, data_version=job.words.data_version)
     figures = None
+    names = _QUOTED if isinstance(examined, Comparison | SingleAudit) else ()
+    quoted = {name: pl.read_parquet(project.processed / f"{name}.parquet") for name in names}
+    publishers: list[str] = []
     if isinstance(examined, Comparison | SingleAudit):
+        publishers = sections.publishers(_audits(examined), quoted["statements"])
         formats.write_csv(examined, made / formats.CSV)
-        formats.write_xlsx(examined, made / "figures.xlsx", licence=job.words.licence, as_of=job.words.as_of)
+        formats.write_xlsx(
+            examined,
+            made / "figures.xlsx",
+            licence=job.words.licence,
+            as_of=job.words.as_of,
+            status=status,
+            publishers=publishers,
+        )
         formats.write_csvw(
             examined,
             made / "figures.csv-metadata.json",
@@ -153,29 +164,29 @@ def _build(
         figures = (made / formats.CSV).read_bytes()
     clock = time.monotonic()
     moved = _moved(job, figures)
-    told = tuple(revisions.sentence(one) for one in (*moved, *job.history.past)[: revisions.SHOWN])
+    known = revisions.together([*moved, *job.history.past], job.history.withdrawn)
+    told = tuple(revisions.sentence(one) for one in known[: revisions.SHOWN])
     text = page.PageText(
         title=job.words.title or wording.title(_known(examined)),
         description=_description(job, examined),
         index=job.words.index,
         footer=job.words.footer,
         name=job.name,
-        status=wording.version(signed=job.signed, as_of=job.words.as_of, data_version=job.words.data_version),
+        status=status,
         is_draft=job.signed is None,
         changes=None if figures is None else told,
     )
     hidden = _SINGLE_ONLY if isinstance(examined, Comparison) else _COMPARISON_ONLY
     rendered = page.render(executed, text, without_tags=[hidden])
-    names = () if figures is None else _QUOTED
-    quoted = {name: pl.read_parquet(project.processed / f"{name}.parquet") for name in names}
     subject = _subject(job, examined, quoted.values(), figures, told)
     if INTERACTIVE in job.formats and (specifications := _specifications(examined, executed)):
         rendered = interactive.upgraded(rendered, specifications)
-        subject = replace(subject, is_interactive=True, largest=interactive.LARGEST)
+        subject = replace(
+            subject, is_interactive=True, scripts=interactive.scripts(), largest=interactive.LARGEST
+        )
     gate.check(rendered, subject)
     (made / page.REPORT).write_text(rendered, encoding="utf-8")
     if isinstance(examined, Comparison | SingleAudit):
-        publishers = sections.publishers(_audits(examined), quoted["statements"])
         words = message.text(examined, status=text.status, is_draft=text.is_draft, publishers=publishers)
         (made / "summary.txt").write_text(words, encoding="utf-8")
         formats.write_png(
@@ -184,6 +195,7 @@ def _build(
             drawing=pictures.found(executed, charts.GRADES),
             status=text.status,
             is_draft=text.is_draft,
+            publishers=publishers,
         )
     if PDF in job.formats:
         (made / pdf.FILE).write_bytes(pdf.render(rendered, is_draft=job.signed is None))
@@ -231,7 +243,9 @@ def _subject(
         return job.subject
     printed = set(gate.numbers_in(" ".join(changes)))
     for table in quoted:
-        printed.update(*(gate.numbers_in(str(cell)) for row in table.rows() for cell in row))
+        # digits of an address are no figures
+        texts = table.drop("url", strict=False)
+        printed.update(*(gate.numbers_in(str(cell)) for row in texts.rows() for cell in row))
     return replace(job.subject, figures=figures, quoted=frozenset(printed), confidence=examined.confidence)
 
 

@@ -14,6 +14,7 @@ from lxml import html as lxml_html
 from markupsafe import Markup
 
 from analysis.present import plainly
+from analysis.publish import finished
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -143,7 +144,10 @@ def _exporter() -> Any:
 
 def _finished(document: str) -> str:
     """Headings with ids and a contents list, tables that scroll and take focus, styles in one place only."""
-    root = lxml_html.document_fromstring(document)
+    try:
+        root = finished.parsed(document)
+    except finished.UnreadableError as error:
+        raise PageError(f"the page would not be whole: {error}") from error
     if root.xpath("//main//img[not(@alt)]"):
         raise PageError("an image has no description: give it an alt text")
     for inner in root.xpath("//body//style"):

@@ -18,13 +18,14 @@ FORCE_NOTEBOOK = "02_force_report.ipynb"
 QUALITY_NOTEBOOK = "01_data_quality.ipynb"
 QUALITY = "data-quality"
 
-EVIDENCE, NOTEBOOK, CODE, LIBRARIES, PARAMETERS, WORDS = (
+EVIDENCE, NOTEBOOK, CODE, LIBRARIES, PARAMETERS, WORDS, FORBIDDEN = (
     "evidence",
     "notebook",
     "code",
     "libraries",
     "parameters",
     "words",
+    "forbidden",
 )
 _CHANGED = {
     EVIDENCE: "its audits or findings changed",
@@ -33,8 +34,11 @@ _CHANGED = {
     LIBRARIES: "the lock or the installed libraries changed",
     PARAMETERS: "other parameters were given",
     WORDS: "the force's names or the words around every page changed",
+    FORBIDDEN: "what no page may say changed",
 }
 NO_AUDITS = "it has no audits"
+GONE = "its audits are no longer in the data, so it stays as it is: restore their rows, or withdraw it"
+UNKNOWN = "its record.json cannot be read, so it stays as it is: restore that file from a copy, or move the folder away"
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,9 @@ class Step:
         is_possible: whether there is an audit to report on.
         is_proven: whether its notebook, as it is, has made a report before.
         known: the record of the report that is there, if that one stays; else null.
-        is_gone: whether there is a report, though there is no audit to report on any more.
+        problem: why the report that is there stays as it is until somebody has decided; null for nothing.
+        formats: what it is to have besides the usual: what was asked for, and what it had.
+        may_publish: whether it may be published without anybody having read it: not after a withdrawal.
     """
 
     name: str
@@ -63,12 +69,14 @@ class Step:
     is_possible: bool = True
     is_proven: bool = False
     known: RunRecord | None = None
-    is_gone: bool = False
+    problem: str | None = None
+    formats: frozenset[str] = frozenset()
+    may_publish: bool = True
 
     @property
     def is_due(self) -> bool:
         """Whether it is to be made."""
-        return self.is_possible and bool(self.reasons)
+        return self.is_possible and self.problem is None and bool(self.reasons)
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,7 @@ class Around:
     code: str
     libraries: str
     words: str
+    forbidden: str
 
 
 def around(project: paths.Project, /, *, words: Sequence[str]) -> Around:
@@ -95,7 +104,19 @@ def around(project: paths.Project, /, *, words: Sequence[str]) -> Around:
         code=record.code_hash(),
         libraries=record.libraries_hash(project),
         words=record.sha256(json.dumps(list(words))),
+        forbidden=record.sha256(json.dumps(_forbidden(project))),
     )
+
+
+def _forbidden(project: paths.Project) -> list[Any]:
+    """What no page may say: names of forces, and the restricted files by size and time.
+
+    Not by content: the hash is in records that are passed on, and what is restricted could be guessed from it.
+    """
+    files = [path for path in sorted(project.restricted.rglob("*")) if path.is_file()]
+    stamps = [(path.relative_to(project.restricted).as_posix(), path.stat()) for path in files]
+    names = vocabulary.listing(vocabulary.forces(project.raw))
+    return [names, *((name, stat.st_size, stat.st_mtime_ns) for name, stat in stamps)]
 
 
 def steps(
@@ -132,7 +153,7 @@ def steps(
     wanted = Wanted(formats, publish, rebuild)
     excerpts = Excerpts(evidence)
     sources = {name: _sources_hash(project, name) for name in (FORCE_NOTEBOOK, QUALITY_NOTEBOOK)}
-    common = {CODE: shared.code, LIBRARIES: shared.libraries}
+    common = {CODE: shared.code, LIBRARIES: shared.libraries, FORBIDDEN: shared.forbidden}
     named = vocabulary.forces(project.raw)
     found: list[Step] = []
     for force in forces:
@@ -147,7 +168,7 @@ def steps(
             **common,
         }
         step = Step(force, force, FORCE_NOTEBOOK, parameters, depends_on, (NO_AUDITS,), is_possible=False)
-        found.append(_with_reasons(step, place, wanted) if possible else _without_audits(step, place))
+        found.append(_judged(step, place, wanted, possible))
     if with_quality:
         depends_on = {
             EVIDENCE: cleaning.content_hash(evidence),
@@ -157,7 +178,7 @@ def steps(
             **common,
         }
         step = Step(QUALITY, None, QUALITY_NOTEBOOK, {}, depends_on, ())
-        found.append(_with_reasons(step, place, wanted))
+        found.append(_judged(step, place, wanted, True))
     return found
 
 
@@ -180,16 +201,30 @@ def selected(evidence: Evidence, force: str, values: Mapping[str, Any], /) -> Se
     )
 
 
-def _without_audits(step: Step, place: Shelf) -> Step:
+def _judged(step: Step, place: Shelf, wanted: Wanted, is_possible: bool) -> Step:
     known = shelf.recorded(place, step.name)
-    return replace(step, is_gone=known is not None and known.state is not State.WITHDRAWN)
+    if known is None and place.has(f"{step.name}/{record.FILE}"):
+        return replace(step, problem=UNKNOWN, reasons=(UNKNOWN,))
+    if is_possible:
+        return _with_reasons(step, place, wanted)
+    if known is None or known.state is State.WITHDRAWN:
+        return step
+    return replace(step, problem=GONE, reasons=(GONE,))
 
 
 def _with_reasons(step: Step, place: Shelf, wanted: Wanted) -> Step:
     folder, known = shelf.latest(place, step.name) or (step.name, None)
+    placed = shelf.recorded(place, step.name)
+    may_publish = placed is None or placed.state is not State.WITHDRAWN
+    formats = wanted.formats
+    if known is not None and not wanted.rebuild:
+        formats |= frozenset(known.formats)
+    wanted = replace(wanted, publish=wanted.publish and may_publish)
     reasons = ("it was asked for",) if wanted.rebuild else tuple(_reasons(step, place, folder, known, wanted))
     return replace(
         step,
+        formats=formats,
+        may_publish=may_publish,
         reasons=reasons,
         is_possible=True,
         is_proven=known is not None and known.depends_on.get(NOTEBOOK) == step.depends_on[NOTEBOOK],

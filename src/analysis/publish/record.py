@@ -1,10 +1,12 @@
 """The run record: what one report run used and produced, in `record.json` beside the report."""
 
+import contextlib
 import hashlib
 import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -22,8 +24,11 @@ REMEMBERED = 100
 
 _PACKAGES = (
     "altair",
+    "gptables",
     "great-tables",
     "ipykernel",
+    "jinja2",
+    "lxml",
     "nbconvert",
     "numpy",
     "papermill",
@@ -31,6 +36,9 @@ _PACKAGES = (
     "scipy",
     "statsmodels",
     "vl-convert-python",
+    # an extra, which need not be there
+    "weasyprint",
+    "xlsxwriter",
 )
 
 
@@ -79,13 +87,55 @@ class Withdrawal(BaseModel):
 
 
 class Earlier(BaseModel):
-    """An earlier version of a report, which a later run has taken the place of."""
+    """An earlier version of a report, which a later one has taken the place of."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     run_id: str = Field(description="Id of the run that made it.")
     finished: datetime = Field(description="When that run ended, in UTC.")
+    state: State = Field(description="Whether it was a draft, published or withdrawn.")
+    sign_off: SignOff | None = Field(
+        default=None, description="Who had let it be published; null for a draft."
+    )
+    withdrawal: Withdrawal | None = Field(
+        default=None, description="Why it had been withdrawn; null if it was not."
+    )
     outputs: dict[str, str] = Field(description="SHA-256 of each of its files, by name.")
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One figure that moved. Numbers are as in `figures.csv`; empty if there was or is none.
+
+    Attributes:
+        date: when the new version was made, in UTC.
+        force: slug.
+        measure: as in `figures.csv`.
+        period: as in `figures.csv`.
+        reason: one of `revisions.Reason`, or several joined by "and".
+        detail: the same in words.
+        version: what the new version is: draft or published.
+        run_id: of the run that made it.
+    """
+
+    date: str
+    force: str
+    measure: str
+    period: str
+    old_value: str
+    new_value: str
+    old_lower: str
+    new_lower: str
+    old_upper: str
+    new_upper: str
+    old_n_cases: str
+    new_n_cases: str
+    old_base: str
+    new_base: str
+    reason: str
+    detail: str
+    version: str
+    run_id: str
 
 
 class RunRecord(BaseModel):
@@ -96,7 +146,7 @@ class RunRecord(BaseModel):
     run_id: str = Field(description="Unique id of the run of this report.")
     force: str = Field(description="Slug of the force; data-quality for the page on the data as a whole.")
     outcome: Outcome = Field(description="How the run ended.")
-    state: State = Field(default=State.DRAFT, description="Whether it is a draft, published or withdrawn.")
+    state: State = Field(description="Whether it is a draft, published or withdrawn.")
     sign_off: SignOff | None = Field(default=None, description="Who let it be published; null for a draft.")
     withdrawal: Withdrawal | None = Field(
         default=None, description="Why it was withdrawn; null if it was not."
@@ -127,7 +177,7 @@ class RunRecord(BaseModel):
     python: str = Field(description="Version of Python.")
     packages: dict[str, str] = Field(description="Versions of the libraries that shape figures and page.")
     outputs: dict[str, str] = Field(description="SHA-256 of each file written beside this record, by name.")
-    moved: tuple[dict[str, str], ...] = Field(
+    moved: tuple[Revision, ...] = Field(
         default=(), description="Figures that differ from the version before: rows of revisions.csv."
     )
     earlier: tuple[Earlier, ...] = Field(
@@ -167,8 +217,12 @@ def sha256(content: bytes | str, /) -> str:
 
 @lru_cache(maxsize=1)
 def versions() -> Mapping[str, str]:
-    """The versions of the libraries that shape the figures and the page."""
-    return {name: metadata.version(name) for name in _PACKAGES}
+    """The versions of those of the libraries that shape figures, pages and files which are installed."""
+    found = {}
+    for name in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 @lru_cache(maxsize=1)

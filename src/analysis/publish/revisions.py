@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from analysis.present import plainly, wording
 from analysis.publish import formats, plan
-from analysis.publish.record import RunRecord, State
+from analysis.publish.record import Revision, RunRecord, State
 
 FILE = "revisions.csv"
 # raw files whose change is one of the data as published; the others describe or correct
@@ -35,38 +34,17 @@ class RevisionsError(Exception):
 
 
 @dataclass(frozen=True)
-class Revision:
-    """One figure that moved. Numbers are as in `figures.csv`; empty if there was or is none.
+class Withdrawn:
+    """A report that was withdrawn: which, when, and why in words for readers."""
 
-    Attributes:
-        date: when the new version was made, in UTC.
-        force: slug.
-        measure: as in `figures.csv`.
-        period: as in `figures.csv`.
-        reason: one of `Reason`, or several joined by "and".
-        detail: the same in words.
-        version: what the new version is: draft or published.
-        run_id: of the run that made it.
-    """
-
-    date: str
     force: str
-    measure: str
-    period: str
-    old_value: str
-    new_value: str
-    old_lower: str
-    new_lower: str
-    old_upper: str
-    new_upper: str
-    old_n_cases: str
-    new_n_cases: str
-    old_base: str
-    new_base: str
+    moment: datetime
     reason: str
-    detail: str
-    version: str
-    run_id: str
+
+    @property
+    def date(self) -> str:
+        """When, as revisions have it."""
+        return self.moment.isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)
@@ -75,6 +53,7 @@ class History:
 
     Attributes:
         figures: `figures.csv` of the version that a new one is held against; null for a first one.
+        withdrawn: earlier versions that were withdrawn, newest first.
         reason: why they may differ: from `reason`.
         past: revisions of the report that are known already, newest first.
     """
@@ -82,6 +61,7 @@ class History:
     figures: bytes | None = None
     reason: tuple[str, str] = (Reason.METHOD.value, "")
     past: tuple[Revision, ...] = ()
+    withdrawn: tuple[Withdrawn, ...] = ()
 
 
 _COLUMNS = tuple(field.name for field in fields(Revision))
@@ -180,9 +160,18 @@ def read(content: bytes | None, /) -> list[Revision]:
     if content is None:
         return []
     try:
-        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8")), strict=True))
-        return [Revision(**{name: plainly.unguarded(row[name]) for name in _COLUMNS}) for row in rows]
-    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+        head, *rows = csv.reader(io.StringIO(content.decode("utf-8")), strict=True)
+        if tuple(head) != _COLUMNS:
+            raise ValueError("other columns")
+        read = [
+            Revision(**{name: plainly.unguarded(cell) for name, cell in zip(_COLUMNS, row, strict=True)})
+            for row in rows
+        ]
+        for one in read:
+            # a number or a date that is none would stop whoever words it
+            sentence(one)
+        return read
+    except (ValueError, csv.Error) as error:
         raise RevisionsError(
             f"{FILE} cannot be read, and what it lists would be lost: restore it from a copy, or move it away."
         ) from error
@@ -205,10 +194,24 @@ def added(content: bytes | None, new: Sequence[Revision], /) -> str:
     return lines.getvalue()
 
 
-def sentence(one: Revision, /) -> str:
-    """A revision in words: which figure, what it was, what it is, when and why."""
+def withdrawals(known: RunRecord, /) -> list[Withdrawn]:
+    """The versions of a report that were withdrawn, the present one among them, newest first."""
+    every = [known.withdrawal, *(one.withdrawal for one in known.earlier)]
+    return [Withdrawn(known.force, one.withdrawn, one.reason) for one in every if one is not None]
+
+
+def together(moved: Sequence[Revision], withdrawn: Sequence[Withdrawn], /) -> list[Revision | Withdrawn]:
+    """Figures that moved and reports that were withdrawn, latest first."""
+    every: list[Revision | Withdrawn] = [*moved, *withdrawn]
+    return sorted(every, key=lambda one: one.date, reverse=True)
+
+
+def sentence(one: Revision | Withdrawn, /) -> str:
+    """A revision in words: which figure, what it was, what it is, when and why; or what was withdrawn."""
+    if isinstance(one, Withdrawn):
+        return f"The report was withdrawn on {wording.day(one.moment)}: {one.reason}"
     label = f"{wording.measure_label(one.measure)}, {wording.PERIODS.get(one.period, one.period)}"
-    when = wording.day(datetime.fromisoformat(one.date).date())
+    when = wording.day(datetime.fromisoformat(one.date))
     if one.version == State.DRAFT:
         when += ", draft"
     because = f"{one.reason}: {one.detail}" if one.detail else one.reason
@@ -217,19 +220,4 @@ def sentence(one: Revision, /) -> str:
 
 def _side(one: Revision, side: str) -> str:
     row = {name: getattr(one, f"{side}_{name}") for name in formats.NUMBERS}
-    return shown({"measure": one.measure, "period": one.period, **row})
-
-
-def shown(row: Mapping[str, str], /) -> str:
-    """A row of `figures.csv` in words: value, range, cases and base; "not known" without a value."""
-    if not row["value"]:
-        return wording.NOT_KNOWN
-    typed: dict[str, Any] = dict(row)
-    for name, kind in formats.NUMBERS.items():
-        typed[name] = kind(row[name]) if row[name] else None
-    told = wording.figure_text(typed, "value")
-    if typed["lower"] is not None:
-        told += f" (range {wording.figure_text(typed, 'lower')} to {wording.figure_text(typed, 'upper')})"
-    if typed["n_cases"] is not None:
-        told += f", {wording.of_cases(typed['n_cases'], typed['base'])}"
-    return told
+    return wording.figure_told(formats.typed({"measure": one.measure, "period": one.period, **row}))

@@ -279,12 +279,16 @@ class RemoteShelf:
             self._files.pipe_file(self._path(path), content, **how)
 
     def place(self, name: str, files: Mapping[str, bytes], /) -> None:
-        """Put a report in the place of its earlier version: its files, then its record."""
-        self._put(name, files)
+        """Put a report in the place of its earlier version: its files, and last its record.
+
+        What is no longer part of it goes before that, so that a record never stands beside more than it names.
+        """
+        self._put(name, {file: content for file, content in files.items() if file != record.FILE})
         with _used(self._url, Exception):
             for path in self._listed(name):
-                if path.rpartition("/")[2] not in files:
+                if path.rpartition("/")[2] not in {*files, record.FILE}:
                     self._files.rm(path, recursive=True)
+        self._put(name, {record.FILE: files[record.FILE]})
 
     def place_beside(self, name: str, part: str, files: Mapping[str, bytes], /) -> None:
         """Put something in a folder below a report's; the report stays."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from typing import Any
 
@@ -17,9 +17,9 @@ from analysis.compare.shares import BASELINE, CHANGE, CONFIDENCE, FOLLOW_UP, mea
 from analysis.evidence import sources
 from analysis.evidence.cleaning import Evidence, Excerpts
 from analysis.present import definitions, minibars, plainly, sections, tiles, wording
-from analysis.publish import feed, formats, gate, page, plan, revisions, shelf
-from analysis.publish.record import Outcome, RunRecord, State, Withdrawal
-from analysis.publish.revisions import Revision
+from analysis.publish import feed, formats, gate, page, plan, record, restricted, revisions, shelf
+from analysis.publish.record import Outcome, Revision, RunRecord, State, Withdrawal
+from analysis.publish.revisions import Withdrawn
 from analysis.publish.shelf import Shelf
 from analysis.vocabulary import Grade
 
@@ -56,25 +56,36 @@ class Row:
         status: of its report, in the words of `Outcome`, or `NOT_RUN`, or `SUPERSEDED` where a newer draft
             waits beside a published report.
         version: which version there is, in words; empty if there is none.
+        state: the same as one of `State`; null if there is none.
         updated: the day that version is of; null if there is none.
-        headline: what it says, or why there is none.
+        headline: what it says; or why there is none, if `href` is null.
         compared: the audits that it is about.
+        level: of its intervals.
+        is_pair: whether it is about two audits.
         href: the page to open, relative to the index; null if there is none.
-        note: what else there is to know; null for nothing.
+        notes: what else there is to know.
         draft: the page of a newer draft; null if there is none.
         files: the same report in other formats: what each is, and its path relative to the index.
     """
 
     force: vocabulary.Force
     status: str
-    version: str
-    updated: date | None
     headline: str
-    compared: str
-    href: str | None
-    note: str | None
+    version: str = ""
+    state: State | None = None
+    updated: date | None = None
+    compared: str = ""
+    level: float = CONFIDENCE
+    is_pair: bool = False
+    href: str | None = None
+    notes: tuple[str, ...] = ()
     draft: str | None = None
     files: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether there is a report to read: not one that was withdrawn."""
+        return self.href is not None and self.state is not State.WITHDRAWN
 
 
 @dataclass(frozen=True)
@@ -103,62 +114,68 @@ def _rows(
 
 
 def _row(force: vocabulary.Force, excerpt: Evidence, place: Shelf, versions: _Versions) -> Row:
-    done = versions.placed
-    path = f"{force.slug}/{REPORT}"
-    href = path if done is not None and REPORT in done.outputs and place.has(path) else None
-    version, updated = _version(done) if done is not None and href is not None else ("", None)
-    if done is not None and done.state is State.WITHDRAWN and href is not None:
-        return Row(force, Outcome.WITHDRAWN, version, updated, done.headline, "", href, None)
-    if not plan.has_audits(plan.selected(excerpt, force.slug, {})):
-        none = wording.headline(NoAudit(force.slug))
-        return Row(force, Outcome.NO_AUDITS, "", None, none, "", None, _known(excerpt))
+    has_audits = plan.has_audits(plan.selected(excerpt, force.slug, {}))
     failure = shelf.failure(place, force.slug)
-    if failure is not None:
-        earlier = "The link leads to the earlier report." if href else None
-        told = f"The last run failed: {failure.headline}"
-        return Row(force, Outcome.FAILED, version, updated, told, "", href, earlier)
-    if done is None or href is None:
-        told = "There are audits, but no report has been made of them."
-        return Row(force, NOT_RUN, "", None, told, "", None, None)
+    done = versions.placed
+    if done is None and place.has(f"{force.slug}/{record.FILE}"):
+        return Row(force, Outcome.FAILED, wording.capitalised(f"{plan.UNKNOWN}."))
+    if done is None or REPORT not in done.outputs or not place.has(f"{force.slug}/{REPORT}"):
+        if failure is not None:
+            return Row(force, Outcome.FAILED, _failed(failure))
+        if has_audits:
+            return Row(force, NOT_RUN, "There are audits, but no report has been made of them.")
+        none = wording.headline(NoAudit(force.slug))
+        return Row(force, Outcome.NO_AUDITS, none, notes=_known(excerpt))
+    version, updated = _version(done)
     waiting = f"{force.slug}/{shelf.DRAFT_FOLDER}/{REPORT}"
-    if versions.waiting is not None and place.has(waiting):
-        note = "The data or the method changed since. A newer version is drafted and waits to be signed off."
-        return Row(
-            force,
-            SUPERSEDED,
-            version,
-            updated,
-            done.headline,
-            done.about,
-            href,
-            note,
-            waiting,
-            files=_files(done),
-        )
-    return Row(
-        force, done.outcome, version, updated, done.headline, done.about, href, None, files=_files(done)
+    draft = waiting if versions.waiting is not None and place.has(waiting) else None
+    row = Row(
+        force,
+        status=done.outcome,
+        headline=done.headline,
+        version=version,
+        state=done.state,
+        updated=wording.local(updated).date(),
+        compared="" if done.state is State.WITHDRAWN else done.about,
+        level=float(done.parameters.get("confidence", CONFIDENCE)),
+        is_pair=len(done.compared) > 1,
+        href=f"{force.slug}/{REPORT}",
+        draft=draft,
+        files=tuple(
+            (words, f"{force.slug}/{name}") for name, words in _FORMATS.items() if name in done.outputs
+        ),
     )
+    if not has_audits and done.state is not State.WITHDRAWN:
+        return replace(row, status=Outcome.FAILED, notes=(wording.capitalised(f"{plan.GONE}."),))
+    if failure is not None:
+        return replace(row, status=Outcome.FAILED, notes=(_failed(failure), "The report is the earlier one."))
+    if draft is not None:
+        told = "A newer version is drafted and waits to be signed off."
+        is_withdrawn = done.state is State.WITHDRAWN
+        return replace(row, status=row.status if is_withdrawn else SUPERSEDED, notes=(told,))
+    return row
 
 
-def _files(done: RunRecord) -> tuple[tuple[str, str], ...]:
-    return tuple((words, f"{done.force}/{name}") for name, words in _FORMATS.items() if name in done.outputs)
+def _failed(failure: RunRecord) -> str:
+    return f"The last run failed: {failure.headline}"
 
 
-def _version(done: RunRecord) -> tuple[str, date]:
+def _version(done: RunRecord) -> tuple[str, datetime]:
+    """Which version a record is of, in words, and the moment that made it."""
     if done.withdrawal is not None:
-        day = done.withdrawal.withdrawn.date()
-        return f"Withdrawn {wording.day(day)}", day
+        moment = done.withdrawal.withdrawn
+        return f"Withdrawn {wording.day(moment)}", moment
     if done.sign_off is not None:
-        day = done.sign_off.signed.date()
-        return f"Published {wording.day(day)}", day
-    return f"Draft of {wording.day(done.finished.date())}", done.finished.date()
+        moment = done.sign_off.signed
+        return f"Published {wording.day(moment)}", moment
+    return f"Draft of {wording.day(done.finished)}", done.finished
 
 
-def _known(excerpt: Evidence) -> str | None:
+def _known(excerpt: Evidence) -> tuple[str, ...]:
     known = excerpt.known_inspections.to_dicts()
     if not known:
-        return None
-    return f"Known to exist, not transcribed: {', '.join(wording.known_inspection(row) for row in known)}."
+        return ()
+    return (f"Known to exist, not transcribed: {', '.join(wording.known_inspection(row) for row in known)}.",)
 
 
 def pages(
@@ -168,35 +185,40 @@ def pages(
 
     Raises:
         GateError: if one of them must not be published.
+        RestrictedError: if a restricted file cannot be read.
+        RevisionsError: if the list of revisions cannot be read.
     """
     versions = _versions(project, place)
     listed = _rows(evidence, project, place, versions)
-    figures = {
-        row.force.slug: formats.read_csv(place.read(f"{row.force.slug}/{formats.CSV}"))
-        for row in listed
-        if row.href is not None
-    }
     listing = _listing(place, versions)
-    moved = revisions.read(listing.encode() or None)
+    told = _told(revisions.read(listing.encode() or None), versions)
     names = {row.force.slug: row.force.full_name for row in listed}
-    subject = gate.Subject(is_interactive=True)
-    index = _index(listed, figures, moved, place, footer=footer)
-    if gate.problems(index, subject):
+    subject = _subject(project)
+    site = _Site(project, place, evidence, footer, told, names)
+    if gate.problems(site.index(listed), subject):
         # an error may tell what no page may: then it is for those who can read the record
         listed = [_without_reason(row) if row.status == Outcome.FAILED else row for row in listed]
-        index = _index(listed, figures, moved, place, footer=footer)
-        gate.check(index, subject)
-    national = _national(listed, figures, footer=footer)
-    gate.check(national, subject)
-    about = _about(project, footer=footer)
-    gate.check(about, subject)
-    made = {
-        INDEX: index,
-        NATIONAL: national,
-        ABOUT: about,
-        feed.FILE: feed.atom(moved, names=names, page=REPORT),
-    }
+    made = {INDEX: site.index(listed), NATIONAL: site.national(listed), ABOUT: site.about()}
+    for page_text in made.values():
+        gate.check(page_text, subject)
+    made[feed.FILE] = feed.atom(
+        told,
+        names=names,
+        page=REPORT,
+        since=sources.datapackage(project.raw).created,
+        drafts={row.force.slug: row.draft for row in listed if row.draft is not None},
+    )
     return made | ({revisions.FILE: listing} if listing else {})
+
+
+def _subject(project: paths.Project) -> gate.Subject:
+    held = restricted.read(project.restricted, public=vocabulary.forces(project.raw).names)
+    return gate.Subject(
+        columns=held.columns,
+        values=held.values,
+        is_interactive=True,
+        scripts=frozenset([page.hash_of(page.template("index.js"))]),
+    )
 
 
 def revised(project: paths.Project, place: Shelf, /) -> str:
@@ -211,28 +233,149 @@ def revised(project: paths.Project, place: Shelf, /) -> str:
 def _listing(place: Shelf, versions: Mapping[str, _Versions]) -> str:
     content = place.read(revisions.FILE)
     known = [one for of_a_force in versions.values() for one in (of_a_force.waiting, of_a_force.placed)]
-    new = [Revision(**row) for one in known if one is not None for row in one.moved]
+    new = [moved for one in known if one is not None for moved in one.moved]
     return revisions.added(content, new) if content is not None or new else ""
 
 
+def _told(moved: list[Revision], versions: Mapping[str, _Versions]) -> list[Revision | Withdrawn]:
+    """What readers of all reports are told, latest first: figures that moved, and reports that were withdrawn.
+
+    Of drafts, only those that are there: others were never read by anybody.
+    """
+    placed = [one.placed for one in versions.values() if one.placed is not None]
+    final = {one.force for one in placed if one.state is not State.DRAFT}
+    waiting = {one.waiting.run_id for one in versions.values() if one.waiting is not None}
+    shown = [
+        one for one in moved if one.version != State.DRAFT or one.run_id in waiting or one.force not in final
+    ]
+    return revisions.together(shown, [one for found in placed for one in revisions.withdrawals(found)])
+
+
 def _without_reason(row: Row) -> Row:
-    return replace(row, headline=f"The last run failed. Its record in {row.force.slug}/failed says why.")
+    words = f"The last run failed. Its record in {row.force.slug}/failed says why."
+    return replace(row, notes=(words,)) if row.href is not None else replace(row, headline=words)
 
 
-def _about(project: paths.Project, *, footer: tuple[str, ...]) -> str:
-    package = sources.datapackage(project.raw)
-    return _rendered(
-        "about.html.j2",
-        terms=sections.glossary(definitions.TERMS),
-        states=sections.glossary(definitions.STATES),
-        method=wording.method(CONFIDENCE),
-        limits=wording.LIMITS,
-        licences=package.licences,
-        contacts=[one for one in package.contributors if one.email or one.path],
-        index=INDEX,
-        national=NATIONAL,
-        footer=footer,
-    )
+@dataclass(frozen=True)
+class _Site:
+    """What the pages about all reports are made of."""
+
+    project: paths.Project
+    place: Shelf
+    evidence: Evidence
+    footer: tuple[str, ...]
+    told: list[Revision | Withdrawn]
+    names: Mapping[str, str]
+
+    def index(self, listed: list[Row]) -> str:
+        """All forces, with the state of their reports, and what changed."""
+        figures = self._figures(listed)
+        shown = self.told[: revisions.SHOWN]
+        changes = [(self.names.get(one.force, one.force), revisions.sentence(one)) for one in shown]
+        counts = Counter(str(row.status) for row in listed)
+        updated = max((row.updated for row in listed if row.updated is not None), default=None)
+        quality = shelf.recorded(self.place, plan.QUALITY)
+        return _rendered(
+            "index.html.j2",
+            rows=[(row, minibars.svg(figures[row.force.slug])) for row in listed],
+            map=_map(listed),
+            national=NATIONAL,
+            about=ABOUT,
+            key=minibars.key(),
+            known=self._known_in_words(),
+            statuses=[str(status) for status in _STATUSES if counts[status]],
+            states=[state.value for state in State if any(row.state is state for row in listed)],
+            n_states={state.value: sum(row.state is state for row in listed) for state in State},
+            changes=changes,
+            has_more=len(self.told) > len(shown),
+            revisions=revisions.FILE if self.place.has(revisions.FILE) or self.told else None,
+            feed=feed.FILE,
+            updated=None if updated is None else wording.day(updated),
+            footer=self.footer,
+            limits=wording.LIMITS,
+            quality=None if quality is None else f"{plan.QUALITY}/{REPORT}",
+            quality_version="" if quality is None else _version(quality)[0],
+            script=page.template("index.js"),
+            script_hash=page.hash_of(page.template("index.js")),
+        )
+
+    def national(self, listed: list[Row]) -> str:
+        """All reports on one page, in alphabetical order."""
+        reported = [row for row in listed if row.is_readable]
+        figures = self._figures(reported)
+        drawn = [(row, minibars.svg(figures[row.force.slug])) for row in reported]
+        columns = [(grade, period) for grade in _GRADES for period in (BASELINE, FOLLOW_UP, CHANGE)]
+        compared = [row for row in reported if row.is_pair]
+        single = [row for row in reported if not row.is_pair]
+        return _rendered(
+            "national.html.j2",
+            map=_map(listed),
+            known=self._known_in_words(),
+            n_drafts=sum(row.state is State.DRAFT for row in reported),
+            n_reports=len(reported),
+            key=minibars.key(),
+            compared=[
+                (
+                    row,
+                    [*(_share(row, figures[row.force.slug], grade, period) for grade, period in columns)],
+                )
+                for row in compared
+            ],
+            # of one audit it is not said here whether it is an earlier or a later one
+            single=[
+                (
+                    row,
+                    [
+                        row.compared,
+                        *(_share(row, figures[row.force.slug], one, BASELINE, FOLLOW_UP) for one in _GRADES),
+                    ],
+                )
+                for row in single
+            ],
+            bars=[(row, drawing) for row, drawing in drawn if drawing],
+            undrawn=[row.force.short_name for row, drawing in drawn if not drawing],
+            index=INDEX,
+            about=ABOUT,
+            limits=wording.LIMITS,
+            interval=wording.interval_sentence(CONFIDENCE),
+            rounding=wording.ROUNDING,
+            footer=self.footer,
+        )
+
+    def about(self) -> str:
+        """What the words mean, how figures are worked out, how accessible the pages are, whom to ask."""
+        package = sources.datapackage(self.project.raw)
+        return _rendered(
+            "about.html.j2",
+            terms=sections.glossary(definitions.TERMS),
+            states=sections.glossary(definitions.STATES),
+            method=wording.method(CONFIDENCE),
+            limits=wording.LIMITS,
+            licences=package.licences,
+            contacts=[one for one in package.contributors if one.email or one.path],
+            index=INDEX,
+            national=NATIONAL,
+            footer=self.footer,
+        )
+
+    def _figures(self, listed: list[Row]) -> dict[str, list[dict[str, str]]]:
+        return {
+            row.force.slug: formats.read_csv(self.place.read(f"{row.force.slug}/{formats.CSV}"))
+            if row.is_readable
+            else []
+            for row in listed
+        }
+
+    def _known_in_words(self) -> str:
+        """How many forces have two audits, one or none, by the data and not by the reports that were made."""
+        excerpts = Excerpts(self.evidence)
+        found = [
+            plan.selected(excerpts.of(force.slug), force.slug, {})
+            for force in vocabulary.forces(self.project.raw)
+        ]
+        n_pairs = sum(one.baseline is not None for one in found)
+        n_single = sum(one.only is not None for one in found)
+        return wording.known_of_forces(len(found), n_pairs=n_pairs, n_single=n_single)
 
 
 def _map(listed: list[Row]) -> Markup:
@@ -245,109 +388,37 @@ def _map(listed: list[Row]) -> Markup:
     )
 
 
-def _national(
-    listed: list[Row], figures: Mapping[str, list[dict[str, str]]], *, footer: tuple[str, ...]
-) -> str:
-    reported = [row for row in listed if row.href is not None and row.status != Outcome.WITHDRAWN]
-    compared = [row for row in reported if any(one["period"] == CHANGE for one in figures[row.force.slug])]
-    single = [row for row in reported if row not in compared]
-    drawn = [(row, minibars.svg(figures[row.force.slug])) for row in reported]
-    return _rendered(
-        "national.html.j2",
-        map=_map(listed),
-        n_forces=len(listed),
-        n_compared=len(compared),
-        n_single=len(single),
-        compared=[
-            (
-                row,
-                [
-                    _share(figures[row.force.slug], grade, period)
-                    for grade in _GRADES
-                    for period in (BASELINE, FOLLOW_UP, CHANGE)
-                ],
-            )
-            for row in compared
-        ],
-        # of one audit it is not said here whether it is an earlier or a later one
-        single=[
-            (
-                row,
-                [
-                    row.compared,
-                    *(_share(figures[row.force.slug], grade, BASELINE, FOLLOW_UP) for grade in _GRADES),
-                ],
-            )
-            for row in single
-        ],
-        bars=[(row, drawing) for row, drawing in drawn if drawing],
-        undrawn=[row.force.short_name for row, drawing in drawn if not drawing],
-        index=INDEX,
-        about=ABOUT,
-        limits=wording.LIMITS,
-        footer=footer,
-    )
-
-
 _GRADES = (Grade.GOOD, Grade.INADEQUATE)
 
 
-def _share(figures: list[dict[str, str]], grade: Grade, *periods: str) -> str:
+def _share(row: Row, figures: list[dict[str, str]], grade: Grade, *periods: str) -> str:
     """The share at a grade in the first of some periods that has one, in words."""
-    of_it = [row for row in figures if row["measure"] == measure_of(grade) and row["period"] in periods]
-    return revisions.shown(of_it[0]) if of_it else wording.NOT_KNOWN
+    of_it = [one for one in figures if one["measure"] == measure_of(grade) and one["period"] in periods]
+    told = wording.figure_told(formats.typed(of_it[0])) if of_it else wording.NOT_KNOWN
+    is_usual = row.level == CONFIDENCE or "range" not in told
+    return told if is_usual else told.replace("range", f"{wording.level(row.level)} range")
 
 
-def _index(
-    listed: list[Row],
-    figures: Mapping[str, list[dict[str, str]]],
-    moved: list[Revision],
-    place: Shelf,
-    *,
-    footer: tuple[str, ...],
+def tombstone(
+    name: str, title: str, withdrawal: Withdrawal, project: paths.Project, /, *, footer: tuple[str, ...]
 ) -> str:
-    names = {row.force.slug: row.force.full_name for row in listed}
-    changes = [(names.get(one.force, one.force), revisions.sentence(one)) for one in moved[: revisions.SHOWN]]
-    quality = f"{plan.QUALITY}/{REPORT}"
-    counts = Counter(str(row.status) for row in listed)
-    updated = max((row.updated for row in listed if row.updated is not None), default=None)
-    return _rendered(
-        "index.html.j2",
-        rows=[(row, minibars.svg(figures.get(row.force.slug, []))) for row in listed],
-        map=_map(listed),
-        national=NATIONAL,
-        about=ABOUT,
-        counts=[(str(status), counts[status]) for status in _STATUSES if counts[status]],
-        changes=changes,
-        has_more=len(moved) > len(changes),
-        revisions=revisions.FILE,
-        feed=feed.FILE,
-        updated=None if updated is None else wording.day(updated),
-        footer=footer,
-        limits=wording.LIMITS,
-        quality=quality if place.has(quality) else None,
-        script=page.template("index.js"),
-        script_hash=page.hash_of(page.template("index.js")),
-    )
-
-
-def tombstone(name: str, title: str, withdrawal: Withdrawal, /, *, footer: tuple[str, ...]) -> str:
     """The page that stays where a report was withdrawn: that it was, when and why.
 
     Raises:
         GateError: if the reason says what no page may say.
+        RestrictedError: if a restricted file cannot be read.
     """
     text = _rendered(
         "tombstone.html.j2",
         name=name,
         title=title,
-        day=wording.day(withdrawal.withdrawn.date()),
+        day=wording.day(withdrawal.withdrawn),
         reason=withdrawal.reason,
         index=f"../{INDEX}",
         about=f"../{ABOUT}",
         footer=footer,
     )
-    gate.check(text, gate.Subject())
+    gate.check(text, replace(_subject(project), is_interactive=False))
     return text
 
 

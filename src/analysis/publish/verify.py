@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from analysis.publish import plan, record, shelf
+from analysis.present import wording
+from analysis.publish import feed, plan, record, revisions, shelf, site
 from analysis.publish.record import Outcome, RunRecord
 from analysis.publish.shelf import Shelf
 
@@ -17,6 +18,10 @@ from analysis.publish.shelf import Shelf
 _MARK = re.compile(
     rb"""<meta\b(?=[^>]*\bname=["']?casegrade-report\b)[^>]*\bcontent=["']?([\w-]+)""", re.IGNORECASE
 )
+
+
+# pages about all reports, and what lies beside them
+_ABOUT_ALL = (site.INDEX, site.NATIONAL, site.ABOUT, feed.FILE, revisions.FILE)
 
 
 class State(StrEnum):
@@ -61,26 +66,36 @@ def verify(file: Path, place: Shelf, forces: Iterable[str], /) -> Finding:
         raise UnknownFileError(
             f"{file} cannot be read ({error.strerror}): name a file of a report."
         ) from error
-    digest = record.sha256(content)
+    # some mail programs and spreadsheets end lines in their own way
+    digests = {record.sha256(content), record.sha256(content.replace(b"\r\n", b"\n"))}
     beside = record.parse(_beside(file))
     names = [*forces, plan.QUALITY]
     known = {name: found for name in names if (found := shelf.recorded(place, name)) is not None}
     waiting = [found for name in known if (found := shelf.drafted(place, name)) is not None]
-    if beside is not None and beside.outcome is not Outcome.FAILED:
-        # sent along with its record, to somebody who has not got the reports
-        known.setdefault(beside.force, beside)
+    came_along = [beside] if beside is not None and beside.outcome is not Outcome.FAILED else []
+    for found in came_along:
+        # to somebody who has not got the reports
+        known.setdefault(found.force, found)
     for found in (*known.values(), *waiting):
-        if digest in found.outputs.values():
+        if digests & set(found.outputs.values()):
             return _as_it_was_made(found, ", by the record that came with it" if found is beside else "")
     for found in known.values():
         for earlier in found.earlier:
-            if digest in earlier.outputs.values():
-                was = f"{_what(found)} as made on {earlier.finished:%d %B %Y}"
-                return Finding(State.SUPERSEDED, f"Superseded: {was}; it was {_since(found)} UTC.")
+            if digests & set(earlier.outputs.values()):
+                kind = "a draft of " if earlier.state is record.State.DRAFT else ""
+                was = f"{kind}{_what(found)} as made on {wording.day(earlier.finished)}"
+                return Finding(State.SUPERSEDED, f"Superseded: {was}; the report was {_since(found)}.")
+    for found in came_along:
+        if digests & set(found.outputs.values()):
+            return _as_it_was_made(found, ", by the record that came with it")
     if beside is not None and file.name == record.FILE:
         raise UnknownFileError(f"{file.name} is what other files are held against: name one of those.")
     if beside is not None and beside.outcome is Outcome.FAILED:
         raise UnknownFileError(f"{file.name} is what a failed run left: it was never published.")
+    if file.name in _ABOUT_ALL:
+        raise UnknownFileError(
+            f"{file.name} is about all reports and made anew by every run: name a file of one."
+        )
     named = beside.force if beside is not None else _named(content, file)
     if named not in known:
         raise UnknownFileError(
@@ -95,8 +110,7 @@ def verify(file: Path, place: Shelf, forces: Iterable[str], /) -> Finding:
 
 
 def _as_it_was_made(found: RunRecord, by: str) -> Finding:
-    when = f"{found.finished:%d %B %Y at %H:%M} UTC"
-    told = f"{_what(found)}, run {found.run_id} of {when}{by}"
+    told = f"{_what(found)}, run {found.run_id} of {wording.minute(found.finished)}{by}"
     if found.state is record.State.WITHDRAWN:
         return Finding(
             State.AS_PUBLISHED, f"As published: the page that says that {_what(found)} was withdrawn."
@@ -109,10 +123,10 @@ def _as_it_was_made(found: RunRecord, by: str) -> Finding:
 def _since(found: RunRecord) -> str:
     """What became of the report after an earlier version, and when."""
     if found.withdrawal is not None:
-        return f"withdrawn on {found.withdrawal.withdrawn:%d %B %Y at %H:%M}"
+        return f"withdrawn on {wording.minute(found.withdrawal.withdrawn)}"
     if found.sign_off is not None:
-        return f"published on {found.sign_off.signed:%d %B %Y at %H:%M}"
-    return f"made again on {found.finished:%d %B %Y at %H:%M}"
+        return f"published on {wording.minute(found.sign_off.signed)}"
+    return f"made again on {wording.minute(found.finished)}"
 
 
 def _beside(file: Path) -> bytes | None:

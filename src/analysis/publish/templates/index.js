@@ -8,6 +8,7 @@
   const tools = document.getElementById("tools");
   const find = document.getElementById("find");
   const status = document.getElementById("status");
+  const version = document.getElementById("version");
   const told = document.getElementById("told");
   tools.hidden = false;
 
@@ -17,7 +18,8 @@
     for (const row of rows) {
       const fits =
         words.every((word) => text(row).includes(word)) &&
-        (!status.value || row.dataset.status === status.value);
+        (!status.value || row.dataset.status === status.value) &&
+        (!version.value || row.dataset.version === version.value);
       row.hidden = !fits;
       shown += fits ? 1 : 0;
     }
@@ -25,6 +27,7 @@
   };
   find.addEventListener("input", show);
   status.addEventListener("change", show);
+  version.addEventListener("change", show);
 
   const keys = [
     (row) => row.cells[0].textContent.trim(),

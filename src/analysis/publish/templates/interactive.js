@@ -22,6 +22,7 @@ for (const holder of document.querySelectorAll("script[data-chart]")) {
     root.removeAttribute("height");
     root.setAttribute("role", "group");
     root.removeAttribute("aria-roledescription");
+    live.removeAttribute("aria-label");
     root.setAttribute("aria-label", drawing.querySelector("title").textContent);
     // the words of axes and labels are in the table and in what marks say
     for (const part of live.querySelectorAll(".role-axis, .role-legend, .mark-text, .mark-rule")) {
@@ -32,7 +33,7 @@ for (const holder of document.querySelectorAll("script[data-chart]")) {
       mark.setAttribute("role", "img");
       mark.removeAttribute("aria-roledescription");
       const all = mark.getAttribute("aria-label");
-      const words = all.slice(Math.max(all.search(/(Grade|Change): /), 0));
+      const words = all.slice(Math.max(all.search(/(Grade|Measure): /), 0));
       mark.setAttribute("aria-label", words);
       const tell = () => { told.textContent = words; };
       mark.addEventListener("focus", tell);
