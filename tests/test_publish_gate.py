@@ -507,6 +507,15 @@ def test_what_is_long_is_looked_at_in_little_time(markup: str) -> None:
     assert time.perf_counter() - started < 2
 
 
+def test_year_of_an_audit_may_stand_alone_and_no_other_number_may() -> None:
+    page = PAGE.replace("<td>20</td>", "<td>2014</td>")
+    assert rules(page) == {Rule.NUMBER}
+    assert rules(page, replace(SUBJECT, years=frozenset({"2014"}))) == set()
+    assert rules(
+        page.replace("<td>2014</td>", "<td>2014%</td>"), replace(SUBJECT, years=frozenset({"2014"}))
+    ) == {Rule.NUMBER}
+
+
 def test_every_rule_has_a_page_that_breaks_it() -> None:
     assert {change.rule for change in BREAKS} == set(Rule) == {*gate._RULES, Rule.SIZE}
 

@@ -104,6 +104,7 @@ class Subject:
         own: names, slug and codes of its force; none for a page that is about several.
         others: those of all other forces.
         quoted: numbers that its sources print, as texts (`numbers_in`).
+        years: of its audits, which stand alone where nothing nearer is known.
         confidence: level of its intervals.
         columns: names of columns that no page may have.
         values: what no page may say.
@@ -116,6 +117,7 @@ class Subject:
     own: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     quoted: frozenset[str] = frozenset()
+    years: frozenset[str] = frozenset()
     confidence: float = CONFIDENCE
     columns: tuple[str, ...] = IDENTIFYING
     values: tuple[str, ...] = field(default=(), repr=False)
@@ -636,6 +638,8 @@ def _foreign_numbers(page: Page, subject: Subject) -> Iterator[str]:
     figures = Figures.read(subject.figures, confidence=subject.confidence)
     for one in page.own_words():
         for number in figures.foreign(one.text):
+            if number.digits in subject.years and not (number.sign or number.unit):
+                continue
             yield f'{one.where} says "{_shown(number.shown)}", which is not in figures.csv.'
     for one in page.quotations():
         for digits in sorted(numbers_in(one.text) - subject.quoted):

@@ -246,7 +246,14 @@ def _subject(
         # digits of an address are no figures
         texts = table.drop("url", strict=False)
         printed.update(*(gate.numbers_in(str(cell)) for row in texts.rows() for cell in row))
-    return replace(job.subject, figures=figures, quoted=frozenset(printed), confidence=examined.confidence)
+    dates = [audit.fieldwork or audit.published for audit in (*_audits(examined), *_others(examined))]
+    return replace(
+        job.subject,
+        figures=figures,
+        quoted=frozenset(printed),
+        years=frozenset(date[:4] for date in dates if date),
+        confidence=examined.confidence,
+    )
 
 
 def _known(examined: Comparison | SingleAudit | NoAudit | None) -> Comparison | SingleAudit | NoAudit:
@@ -265,6 +272,10 @@ def _outcome(examined: Comparison | SingleAudit | NoAudit | None, job: Job) -> O
     if isinstance(examined, NoAudit):
         return Outcome.NO_AUDITS
     return Outcome.DRAFT if job.sign_off is None else Outcome.PUBLISHED
+
+
+def _others(examined: Comparison | SingleAudit | NoAudit | None) -> tuple[GradedAudit, ...]:
+    return examined.others if isinstance(examined, Comparison | SingleAudit) else ()
 
 
 def _audits(examined: Comparison | SingleAudit | NoAudit | None) -> tuple[GradedAudit, ...]:
