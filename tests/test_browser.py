@@ -213,6 +213,9 @@ def test_index_finds_forces_by_word_and_status(opened: Any) -> None:
     page.get_by_label("Find a force or a word").fill("")
     page.get_by_label("Status", exact=True).select_option("published")
     assert page.evaluate(visible) == ["metropolitan"]
+    page.get_by_label("Status", exact=True).select_option("")
+    page.get_by_label("Version", exact=True).select_option("draft")
+    assert page.evaluate(visible) == ["avon-and-somerset", "dorset", "warwickshire"]
 
 
 def test_index_is_sorted_by_its_headings(opened: Any) -> None:
@@ -245,17 +248,35 @@ def test_chart_answers_to_mouse_and_keyboard_with_the_figures_of_its_table(opene
     assert not page.locator("#chart-grades > svg").is_visible()
     marks.first.focus()
     told = page.locator("#chart-grades .told")
-    assert told.inner_text() == "Grade: inadequate; Cases: 28; Share: 33.7%"
+    # as the table has it
+    assert told.inner_text() == (
+        "Grade: inadequate; Cases: 28; Share: 34% of 83 cases; Audit: April 2021 inspection, 83 cases"
+    )
     marks.nth(1).hover()
     page.wait_for_selector("#vg-tooltip-element.visible")
     assert "requires improvement" in page.locator("#vg-tooltip-element").inner_text()
     assert page.locator("#table-grades").is_visible()
+    changes = page.locator("#chart-changes .live [tabindex]")
+    changes.first.focus()
+    assert page.locator("#chart-changes .told").inner_text() == (
+        "Measure: Share graded inadequate; Change: +2 points; Range: \u221216 points to +22 points"
+    )
 
 
 def test_live_page_without_scripts_has_its_drawings(opened: Any) -> None:
     page = opened(LIVE, java_script_enabled=False).page
     assert page.locator("#chart-grades > svg").is_visible()
     assert page.locator(".live").count() == 0
+
+
+# what a row of a chart's data may have: nothing that is not drawn or told
+SHOWN: tuple[set[str], ...] = (
+    {"audit", "grade", "n_cases", "share", "told", "order", "shown", "text_colour"},
+    {"measure", "value", "lower", "upper", "told", "told_range"},
+    {"zero", "label"},
+    {"audit"},
+    {"measure"},
+)
 
 
 def test_live_page_holds_published_figures_and_no_other_data(reports: Path) -> None:
@@ -268,6 +289,7 @@ def test_live_page_holds_published_figures_and_no_other_data(reports: Path) -> N
     for holder in holders:
         for values in datasets(json.loads(holder.text)):
             for row in values:
+                assert set(row) in SHOWN, row
                 for name in ("share", "value", "lower", "upper"):
                     if name in row:
                         assert f"{row[name]:.6f}" in known

@@ -46,7 +46,6 @@ def svg(
     lines += _lines(about, y + 34, size=19, width=110, colour=_QUIET)
     y += 58 + 26 * len(_wrapped(about, 110))
     lines += _lines(wording.headline(examined), y, size=27, width=78, weight="bold")
-    lines += _picture(drawing)
     x, top = _EDGE + _PICTURE_WIDTH + 48, _PICTURE_TOP + 24
     said = _beside(examined)
     is_compared = isinstance(examined, Comparison) and bool(said)
@@ -65,6 +64,7 @@ def svg(
         bottom -= 22 * len(_wrapped(sentence, _BELOW_WIDTH, most=2))
         lines += _lines(sentence, bottom + 16, size=16, width=_BELOW_WIDTH, colour=_QUIET, most=2)
         bottom -= 4
+    lines += _picture(drawing, bottom - _PICTURE_TOP - 12)
     size, gap = _fitting(said, bottom - top)
     for sentence in said:
         width = _letters(size)
@@ -117,7 +117,7 @@ def _beside(examined: Comparison | SingleAudit) -> list[str]:
     return [wording.change_sentence(examined, grade) for grade in wording.known_changes(examined)]
 
 
-def _picture(drawing: str | None) -> Markup:
+def _picture(drawing: str | None, height: int) -> Markup:
     if drawing is None:
         return Markup("")
     # who turns it into a picture has Arial or has not, and leaves out what it has no font for
@@ -127,7 +127,7 @@ def _picture(drawing: str | None) -> Markup:
         return Markup("")
     return Markup(
         '<svg x="{}" y="{}" width="{}" height="{}" viewBox="{}" preserveAspectRatio="xMinYMin meet">'
-    ).format(_EDGE - 6, _PICTURE_TOP, _PICTURE_WIDTH, HEIGHT - 110 - _PICTURE_TOP, opening.group(1)) + Markup(
+    ).format(_EDGE - 6, _PICTURE_TOP, _PICTURE_WIDTH, height, opening.group(1)) + Markup(
         drawing[opening.end() :]
     )
 
