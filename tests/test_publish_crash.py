@@ -56,7 +56,7 @@ class Site:
     def change(self) -> None:
         """Make every report, the tables and the index out of date."""
         self.version += 1
-        said = f"version {self.version}."
+        said = f"version {self.version}.0."
         small(self.project, self._mark, self._show)
         small(self.project, self._show, notebook=plan.QUALITY_NOTEBOOK)
         path = self.project.raw / "audit_statements.csv"
@@ -77,7 +77,7 @@ class Site:
 
     @property
     def _show(self) -> str:
-        return f"from IPython.display import HTML\nHTML('<h2>version {self.version}.</h2>')"
+        return f"from IPython.display import HTML\nHTML('<h2>version {self.version}.0.</h2>')"
 
     def hang(self, *forces: str) -> None:
         """Have the notebook hang for some forces until there is a file called go."""
@@ -212,7 +212,7 @@ def site(began_with: Site, tmp_path: Path) -> Iterator[Site]:
 
 
 def version_in(text: str) -> int:
-    (found,) = set(re.findall(r"<h2[^>]*>version (\d+)\.</h2>", text))
+    (found,) = set(re.findall(r"<h2[^>]*>version (\d+)\.0\.</h2>", text))
     return int(found)
 
 
@@ -240,7 +240,7 @@ def assert_whole(site: Site) -> None:
         *(f"{name}.parquet" for name in cleaning.SCHEMAS),
     }
     (title,) = pl.read_parquet(processed / "statements.parquet")["title"].unique()
-    version = int(title.strip("version ."))
+    version = int(title.removeprefix("version ").removesuffix(".0."))
     assert version in (site.known[TABLES], site.version)
     assert (version == site.version) == (manifest["inputs"] == cleaning.fingerprints(site.project.raw))
     site.known[TABLES] = version
@@ -250,7 +250,7 @@ def assert_finished(site: Site) -> None:
     """Everything is of the present version, and nothing else is there."""
     assert_whole(site)
     assert set(site.known.values()) == {site.version}
-    assert f"Graded version {site.version}." in (site.reports / "index.html").read_text(encoding="utf-8")
+    assert f"Graded version {site.version}.0." in (site.reports / "index.html").read_text(encoding="utf-8")
     assert {path.name for path in site.reports.iterdir()} == {*MADE, *AROUND}
     assert {path.name for path in site.project.processed.parent.iterdir()} == {"raw", "processed"}
 

@@ -18,7 +18,7 @@ from synthetic import small
 
 from analysis import paths, storage
 from analysis.publish import batch, record, shelf
-from analysis.publish.record import Outcome
+from analysis.publish.record import Outcome, State
 from analysis.publish.shelf import FolderShelf, LockedError, RemoteShelf, Shelf, ShelfError
 
 # one server, which all tests here share: keep them on one worker
@@ -35,6 +35,7 @@ KNOWN = {
     "run_id": "1",
     "force": "dorset",
     "outcome": Outcome.DRAFT,
+    "state": State.DRAFT,
     "headline": "Mixed.",
     "about": "Two audits.",
     "compared": (),
