@@ -447,6 +447,9 @@ def test_withdrawals_are_told_in_the_index_and_in_the_feed(
     assert told in pages[site.INDEX]
     assert told in pages["feed.xml"]
     assert "Dorset Police: report withdrawn" in pages["feed.xml"]
+    # no figure has moved, so that there is no list to link to
+    assert "revisions.csv" not in pages
+    assert "revisions.csv" not in pages[site.INDEX]
 
 
 @pytest.mark.parametrize("name", ["index", "tombstone"])

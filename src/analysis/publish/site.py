@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from analysis import paths, vocabulary
 from analysis.compare.change import NoAudit
+from analysis.compare.graded import Selection
 from analysis.compare.shares import BASELINE, CHANGE, CONFIDENCE, FOLLOW_UP, measure_of
 from analysis.evidence import sources
 from analysis.evidence.cleaning import Evidence, Excerpts
@@ -103,18 +104,31 @@ def _versions(project: paths.Project, place: Shelf) -> dict[str, _Versions]:
     }
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What the data have of a force: its rows, and the audits that a report would be about."""
+
+    excerpt: Evidence
+    selection: Selection
+
+
+def _known(evidence: Evidence, project: paths.Project) -> dict[str, _Known]:
+    excerpts = Excerpts(evidence)
+    found = {force.slug: excerpts.of(force.slug) for force in vocabulary.forces(project.raw)}
+    return {slug: _Known(excerpt, plan.selected(excerpt, slug, {})) for slug, excerpt in found.items()}
+
+
 def _rows(
-    evidence: Evidence, project: paths.Project, place: Shelf, versions: Mapping[str, _Versions]
+    known: Mapping[str, _Known], project: paths.Project, place: Shelf, versions: Mapping[str, _Versions]
 ) -> list[Row]:
     """One row per force, in alphabetical order of name: as its last run left it."""
     forces = sorted(vocabulary.forces(project.raw), key=lambda force: force.short_name)
-    excerpts = Excerpts(evidence)
     with paths.using(project):
-        return [_row(force, excerpts.of(force.slug), place, versions[force.slug]) for force in forces]
+        return [_row(force, known[force.slug], place, versions[force.slug]) for force in forces]
 
 
-def _row(force: vocabulary.Force, excerpt: Evidence, place: Shelf, versions: _Versions) -> Row:
-    has_audits = plan.has_audits(plan.selected(excerpt, force.slug, {}))
+def _row(force: vocabulary.Force, known: _Known, place: Shelf, versions: _Versions) -> Row:
+    has_audits = plan.has_audits(known.selection)
     failure = shelf.failure(place, force.slug)
     done = versions.placed
     if done is None and place.has(f"{force.slug}/{record.FILE}"):
@@ -125,7 +139,7 @@ def _row(force: vocabulary.Force, excerpt: Evidence, place: Shelf, versions: _Ve
         if has_audits:
             return Row(force, NOT_RUN, "There are audits, but no report has been made of them.")
         none = wording.headline(NoAudit(force.slug))
-        return Row(force, Outcome.NO_AUDITS, none, notes=_known(excerpt))
+        return Row(force, Outcome.NO_AUDITS, none, notes=_untranscribed(known.excerpt))
     version, updated = _version(done)
     waiting = f"{force.slug}/{shelf.DRAFT_FOLDER}/{REPORT}"
     draft = waiting if versions.waiting is not None and place.has(waiting) else None
@@ -171,7 +185,7 @@ def _version(done: RunRecord) -> tuple[str, datetime]:
     return f"Draft of {wording.day(done.finished)}", done.finished
 
 
-def _known(excerpt: Evidence) -> tuple[str, ...]:
+def _untranscribed(excerpt: Evidence) -> tuple[str, ...]:
     known = excerpt.known_inspections.to_dicts()
     if not known:
         return ()
@@ -189,18 +203,29 @@ def pages(
         RevisionsError: if the list of revisions cannot be read.
     """
     versions = _versions(project, place)
-    listed = _rows(evidence, project, place, versions)
+    known = _known(evidence, project)
+    listed = _rows(known, project, place, versions)
     listing = _listing(place, versions)
     told = _told(revisions.read(listing.encode() or None), versions)
     names = {row.force.slug: row.force.full_name for row in listed}
+    figures = {
+        row.force.slug: formats.read_csv(place.read(f"{row.force.slug}/{formats.CSV}"))
+        for row in listed
+        if row.is_readable
+    }
+    selections = [one.selection for one in known.values()]
+    site = _Site(project, place, footer, told, names, figures, selections, has_list=bool(listing))
     subject = _subject(project)
-    site = _Site(project, place, evidence, footer, told, names)
-    if gate.problems(site.index(listed), subject):
+    index = site.index(listed)
+    if gate.problems(index, subject):
         # an error may tell what no page may: then it is for those who can read the record
         listed = [_without_reason(row) if row.status == Outcome.FAILED else row for row in listed]
-    made = {INDEX: site.index(listed), NATIONAL: site.national(listed), ABOUT: site.about()}
+        index = site.index(listed)
+        gate.check(index, subject)
+    made = {NATIONAL: site.national(listed), ABOUT: site.about()}
     for page_text in made.values():
         gate.check(page_text, subject)
+    made[INDEX] = index
     made[feed.FILE] = feed.atom(
         told,
         names=names,
@@ -262,14 +287,16 @@ class _Site:
 
     project: paths.Project
     place: Shelf
-    evidence: Evidence
     footer: tuple[str, ...]
     told: list[Revision | Withdrawn]
     names: Mapping[str, str]
+    # of reports that can be read, by slug: rows of figures.csv
+    figures: Mapping[str, list[dict[str, str]]]
+    selections: list[Selection]
+    has_list: bool
 
     def index(self, listed: list[Row]) -> str:
         """All forces, with the state of their reports, and what changed."""
-        figures = self._figures(listed)
         shown = self.told[: revisions.SHOWN]
         changes = [(self.names.get(one.force, one.force), revisions.sentence(one)) for one in shown]
         counts = Counter(str(row.status) for row in listed)
@@ -277,7 +304,7 @@ class _Site:
         quality = shelf.recorded(self.place, plan.QUALITY)
         return _rendered(
             "index.html.j2",
-            rows=[(row, minibars.svg(figures[row.force.slug])) for row in listed],
+            rows=[(row, minibars.svg(self.figures.get(row.force.slug, []))) for row in listed],
             map=_map(listed),
             national=NATIONAL,
             about=ABOUT,
@@ -288,7 +315,7 @@ class _Site:
             n_states={state.value: sum(row.state is state for row in listed) for state in State},
             changes=changes,
             has_more=len(self.told) > len(shown),
-            revisions=revisions.FILE if self.place.has(revisions.FILE) or self.told else None,
+            revisions=revisions.FILE if self.has_list else None,
             feed=feed.FILE,
             updated=None if updated is None else wording.day(updated),
             footer=self.footer,
@@ -302,7 +329,7 @@ class _Site:
     def national(self, listed: list[Row]) -> str:
         """All reports on one page, in alphabetical order."""
         reported = [row for row in listed if row.is_readable]
-        figures = self._figures(reported)
+        figures = self.figures
         drawn = [(row, minibars.svg(figures[row.force.slug])) for row in reported]
         columns = [(grade, period) for grade in _GRADES for period in (BASELINE, FOLLOW_UP, CHANGE)]
         compared = [row for row in reported if row.is_pair]
@@ -358,24 +385,11 @@ class _Site:
             footer=self.footer,
         )
 
-    def _figures(self, listed: list[Row]) -> dict[str, list[dict[str, str]]]:
-        return {
-            row.force.slug: formats.read_csv(self.place.read(f"{row.force.slug}/{formats.CSV}"))
-            if row.is_readable
-            else []
-            for row in listed
-        }
-
     def _known_in_words(self) -> str:
         """How many forces have two audits, one or none, by the data and not by the reports that were made."""
-        excerpts = Excerpts(self.evidence)
-        found = [
-            plan.selected(excerpts.of(force.slug), force.slug, {})
-            for force in vocabulary.forces(self.project.raw)
-        ]
-        n_pairs = sum(one.baseline is not None for one in found)
-        n_single = sum(one.only is not None for one in found)
-        return wording.known_of_forces(len(found), n_pairs=n_pairs, n_single=n_single)
+        n_pairs = sum(one.baseline is not None for one in self.selections)
+        n_single = sum(one.only is not None for one in self.selections)
+        return wording.known_of_forces(len(self.selections), n_pairs=n_pairs, n_single=n_single)
 
 
 def _map(listed: list[Row]) -> Markup:
