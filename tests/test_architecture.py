@@ -1,4 +1,6 @@
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -166,3 +168,20 @@ def test_compare_is_a_function_whatever_was_imported_before() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
+
+
+def test_a_run_with_nothing_to_make_loads_nothing_that_draws_or_computes() -> None:
+    # it takes half a second then, and more than two with what only those who make reports need
+    heavy = (
+        "altair",
+        "great_tables",
+        "gptables",
+        "nbconvert",
+        "pandas",
+        "scipy",
+        "statsmodels",
+        "vl_convert",
+    )
+    told = "import sys; from analysis.publish import batch; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert not set(heavy) & set(done.stdout.split())

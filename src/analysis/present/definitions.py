@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from markupsafe import Markup
+
 from analysis.compare.change import FEWEST_CASES
 
 # In the order in which a reader meets them. No word here may be explained by a later one.
@@ -36,3 +38,9 @@ STATES: Mapping[str, str] = {
     "Failed": "The last run ended in an error, and the report before it stayed.",
     "Not run yet": "The case grades are known, and no report has been made of them.",
 }
+
+
+def listed(terms: Mapping[str, str], /) -> Markup:
+    """Terms with their meanings, as a list of definitions."""
+    told = Markup("").join(Markup("<dt>{}</dt><dd>{}</dd>").format(*one) for one in terms.items())
+    return Markup("<dl>{}</dl>").format(told)

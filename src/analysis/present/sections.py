@@ -4,7 +4,7 @@ A section is text with a little structure. In a notebook and on the page it is H
 word from a raw file escaped; as plain text it is the same words, which is what tests compare.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -313,13 +313,7 @@ def method(report: ForceReport, /) -> Section:
 def words(report: ForceReport, /) -> Section:
     """What the words of the report mean."""
     plain = "\n".join(line for term in definitions.TERMS.items() for line in term)
-    return Section(plain, glossary(definitions.TERMS))
-
-
-def glossary(terms: Mapping[str, str], /) -> Markup:
-    """Terms with their meanings, as a list of definitions."""
-    told = Markup("").join(Markup("<dt>{}</dt><dd>{}</dd>").format(*one) for one in terms.items())
-    return Markup("<dl>{}</dl>").format(told)
+    return Section(plain, definitions.listed(definitions.TERMS))
 
 
 def annex(report: ForceReport, /) -> Table | Section:

@@ -17,7 +17,7 @@ from analysis.compare.graded import Selection
 from analysis.compare.shares import BASELINE, CHANGE, CONFIDENCE, FOLLOW_UP, measure_of
 from analysis.evidence import sources
 from analysis.evidence.cleaning import Evidence, Excerpts
-from analysis.present import definitions, minibars, plainly, sections, tiles, wording
+from analysis.present import definitions, minibars, plainly, tiles, wording
 from analysis.publish import feed, formats, gate, page, plan, record, restricted, revisions, shelf
 from analysis.publish.record import Outcome, Revision, RunRecord, State, Withdrawal
 from analysis.publish.revisions import Withdrawn
@@ -374,8 +374,8 @@ class _Site:
         package = sources.datapackage(self.project.raw)
         return _rendered(
             "about.html.j2",
-            terms=sections.glossary(definitions.TERMS),
-            states=sections.glossary(definitions.STATES),
+            terms=definitions.listed(definitions.TERMS),
+            states=definitions.listed(definitions.STATES),
             method=wording.method(CONFIDENCE),
             limits=wording.LIMITS,
             licences=package.licences,
