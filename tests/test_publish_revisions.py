@@ -260,6 +260,20 @@ def test_draft_lists_what_its_readers_will_be_told_and_others_are_told_of_the_la
     assert {one.new_n_cases for one in listed(project) if one.measure == "share_good"} >= {"11", "12"}
 
 
+@pytest.mark.parametrize("by", ["a reader", "itself"])
+def test_first_version_that_is_published_tells_of_no_draft(by: str, project: paths.Project) -> None:
+    made(project)
+    with_another_count(project)
+    made(project)
+    assert "10 of 31 cases before" in page_of(project)
+    if by == "a reader":
+        batch.sign(project, shelf.at(project.reports), ["dorset"], reviewer="A Reader")
+    else:
+        made(project, publish=True)
+    assert "No figure of this report has moved since its first version." in page_of(project)
+    assert "10 of 31 cases before" not in (project.reports / "index.html").read_text(encoding="utf-8")
+
+
 def test_figures_that_move_across_a_withdrawal_are_listed(project: paths.Project) -> None:
     place = shelf.at(project.reports)
     made(project, publish=True)

@@ -373,25 +373,29 @@ def _jobs(
             subject=_subject(step.force, named, held),
             formats=step.formats,
             sign_off=signed,
-            history=_history(step, place, evidence.inputs, past.get(step.name, ())),
+            history=_history(
+                step, place, evidence.inputs, past.get(step.name, ()), is_final=signed is not None
+            ),
         )
 
 
-def _history(step: Step, place: Shelf, inputs: Mapping[str, str], past: Sequence[Revision]) -> History:
+def _history(
+    step: Step, place: Shelf, inputs: Mapping[str, str], past: Sequence[Revision], *, is_final: bool
+) -> History:
     """What the new version is held against: the last that was published; if there is none, the draft before.
 
-    So a draft lists what its readers will be told once it is published.
+    So a draft lists what its readers will be told once it is published. A first one that is published, which
+    is then `is_final`, has no history: what drafts said on the way is no concern of its readers.
     """
     final = shelf.recorded(place, step.name)
     withdrawn = () if final is None else tuple(revisions.withdrawals(final))
     if final is not None and final.sign_off is not None:
         earlier, folder = final, step.name
-        # what drafts said on the way is no concern of its readers
         past = [one for one in past if one.version == State.PUBLISHED]
-    elif (latest := shelf.latest(place, step.name)) is not None:
+    elif not is_final and (latest := shelf.latest(place, step.name)) is not None:
         folder, earlier = latest
     else:
-        return History()
+        return History(withdrawn=withdrawn)
     # a draft that is signed was made from what its record says
     why = revisions.reason(earlier, inputs if step.known is None else step.known.inputs, step.depends_on)
     figures = WITHDRAWN_FIGURES if earlier.state is State.WITHDRAWN else formats.CSV
