@@ -114,6 +114,9 @@ def written(**changed: str) -> bytes:
         written().rstrip(b"\n") + b",more\n",
         written(date="yesterday"),
         written(new_value="a third"),
+        written(new_value="inf"),
+        written(new_base=""),
+        written(date="0001-01-01T00:00:00+00:00"),
     ],
 )
 def test_damaged_list_is_not_written_over(damaged: bytes) -> None:

@@ -282,6 +282,50 @@ def test_reader_who_names_what_they_read_cannot_sign_something_else(drafted: pat
     assert stored(drafted, "dorset").state is State.PUBLISHED
 
 
+def test_same_page_signed_twice_remembers_both_readers(drafted: paths.Project) -> None:
+    signed(drafted, "dorset")
+    made(drafted, "dorset", rebuild=True, publish=True)
+    now = stored(drafted, "dorset")
+    assert now.sign_off is not None
+    assert now.sign_off.reviewer is None
+    assert REVIEWER in {one.sign_off.reviewer for one in now.earlier if one.sign_off is not None}
+
+
+def test_figures_of_a_withdrawn_report_are_no_figures_of_a_present_one(drafted: paths.Project) -> None:
+    signed(drafted, "dorset")
+    copy = drafted.root / "figures.csv"
+    copy.write_bytes((drafted.reports / "dorset" / "figures.csv").read_bytes())
+    withdrawn(drafted, "dorset")
+    found = verify.verify(copy, shelf.at(drafted.reports), ["dorset"])
+    assert found.state is verify.State.SUPERSEDED
+    page_there = drafted.reports / "dorset" / "report.html"
+    assert verify.verify(page_there, shelf.at(drafted.reports), ["dorset"]).state is verify.State.AS_PUBLISHED
+
+
+def test_figures_that_somebody_altered_are_shown_nowhere(drafted: paths.Project) -> None:
+    signed(drafted, "dorset")
+    figures = drafted.reports / "dorset" / "figures.csv"
+    text = figures.read_text(encoding="utf-8")
+    assert ",10,31," in text
+    figures.write_text(text.replace(",10,31,", ",30,31,"), encoding="utf-8")
+    made(drafted, "hampshire", rebuild=True)
+    assert "10 of 31 cases" not in (drafted.reports / "national.html").read_text(encoding="utf-8")
+    for name in ("index.html", "national.html"):
+        assert "30 of 31" not in (drafted.reports / name).read_text(encoding="utf-8")
+
+
+def test_page_on_data_quality_with_a_damaged_record_is_not_signed_over(project: paths.Project) -> None:
+    small(project, SHOWN.format("first"), notebook=plan.QUALITY_NOTEBOOK)
+    made(project, with_quality=True)
+    signed(project, plan.QUALITY)
+    small(project, SHOWN.format("second"), notebook=plan.QUALITY_NOTEBOOK)
+    made(project, with_quality=True)
+    (project.reports / plan.QUALITY / record.FILE).write_text("{", encoding="utf-8")
+    with pytest.raises(SignOffError, match=r"record\.json cannot be read"):
+        signed(project, plan.QUALITY)
+    assert "first" in words(page(project, plan.QUALITY))
+
+
 def test_formats_stay_until_every_report_is_made_anew_without_them(drafted: paths.Project) -> None:
     made(drafted, "dorset", formats=frozenset([INTERACTIVE]))
     small(drafted, SHOWN.format("second"))
@@ -315,7 +359,7 @@ def test_report_is_withdrawn_although_the_data_cannot_be_cleaned(drafted: paths.
     batch.withdraw(drafted, shelf.at(drafted.reports), "dorset", reason="Wrong counts.", say=told.append)
     assert "This report was withdrawn on" in words(page(drafted, "dorset"))
     assert "Atlantis" in told[0]
-    assert "The pages about all reports are as they were" in told[0]
+    assert "dorset is withdrawn, but the pages about all reports are as they were" in told[0]
 
 
 def test_nothing_is_published_from_raw_files_that_are_not_as_recorded(drafted: paths.Project) -> None:

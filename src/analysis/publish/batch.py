@@ -1,7 +1,6 @@
 """Reports for one force or all: planned, made side by side, each put in its place whole; a failure stops no other."""
 
 import contextlib
-import json
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,7 +44,7 @@ from analysis.publish.record import (
     State,
     Withdrawal,
 )
-from analysis.publish.restricted import Restricted
+from analysis.publish.restricted import Restricted, RestrictedError
 from analysis.publish.revisions import History
 from analysis.publish.shelf import Shelf, ShelfError
 
@@ -233,6 +232,9 @@ def run(
         if any(step.is_due and step.force is not None and not step.is_proven for step in steps):
             check_notebook(project, {})
         stack.enter_context(place.locked(wait=wait, tell=say))
+        if asked.publish:
+            # they may have changed while this run waited
+            _refuse_unrecorded(project)
         # another run may have changed or made some of it meanwhile
         evidence = _written(evidence, project)
         steps = planned(evidence, project, place, asked)
@@ -389,7 +391,7 @@ def _history(
     """
     final = shelf.recorded(place, step.name)
     withdrawn = () if final is None else tuple(revisions.withdrawals(final))
-    if final is not None and final.sign_off is not None:
+    if final is not None and (final.sign_off is not None or final.state is State.WITHDRAWN):
         earlier, folder = final, step.name
         past = [one for one in past if one.version == State.PUBLISHED]
     elif not is_final and (latest := shelf.latest(place, step.name)) is not None:
@@ -399,7 +401,7 @@ def _history(
     # a draft that is signed was made from what its record says
     why = revisions.reason(earlier, inputs if step.known is None else step.known.inputs, step.depends_on)
     figures = WITHDRAWN_FIGURES if earlier.state is State.WITHDRAWN else formats.CSV
-    return History(place.read(f"{folder}/{figures}"), why, tuple(past), withdrawn)
+    return History(shelf.unaltered(place, folder, figures, earlier), why, tuple(past), withdrawn)
 
 
 def _index_from(name: str, place: Shelf, *, is_draft: bool) -> str:
@@ -554,10 +556,11 @@ def _earlier(place: Shelf, name: str, outputs: Mapping[str, str]) -> tuple[Earli
             outputs=known.outputs,
         )
         for known in versions
-        if known is not None and known.outputs != outputs
+        # the same page can be signed twice, and who did so first is not forgotten
+        if known is not None and (known.outputs != outputs or known.state is not State.DRAFT)
     ]
     before = [earlier for known in versions if known is not None for earlier in known.earlier]
-    every = {json.dumps(earlier.outputs, sort_keys=True): earlier for earlier in reversed([*last, *before])}
+    every = {one.model_dump_json(exclude={"run_id", "finished"}): one for one in reversed([*last, *before])}
     kept = list(reversed(every.values()))
     # who signed what is not forgotten; of drafts, the latest are enough
     drafts = [one for one in kept if one.state is State.DRAFT][: record.REMEMBERED]
@@ -660,7 +663,7 @@ def _draft(
     is_quality = name == plan.QUALITY
     asked = Asked(() if is_quality else (name,), values, is_quality, formats=frozenset(known.formats))
     (step,) = planned(evidence, project, place, asked)
-    if step.is_due or not step.is_possible:
+    if step.problem is not None or step.is_due or not step.is_possible:
         why = "; ".join(step.reasons)
         raise SignOffError(
             f"The draft of {name} is not as it would be made now ({why}): make and read it again."
@@ -700,7 +703,11 @@ def _signed(
             "earlier": _earlier(place, step.name, outputs),
         }
     )
-    place.place(step.name, {**made.files, record.FILE: record.text(written).encode()})
+    try:
+        place.place(step.name, {**made.files, record.FILE: record.text(written).encode()})
+    except ShelfError as error:
+        # those that were signed before are told of all the same
+        return Result(step.name, Outcome.FAILED, str(error), True)
     return Result(step.name, made.outcome, made.headline, True, ("it was signed off",), written)
 
 
@@ -738,9 +745,9 @@ def withdraw(
         result = _withdrawn(known, project, place, reason)
         try:
             _write_site(_written(_cleaned(project), project), project, place)
-        except EvidenceError as error:
+        except (EvidenceError, GateError, RestrictedError, ShelfError) as error:
             # a report that is wrong goes, whatever else is wrong
-            say(f"The pages about all reports are as they were, as the data cannot be cleaned: {error}")
+            say(f"{name} is withdrawn, but the pages about all reports are as they were: {error}")
         return result
 
 

@@ -178,11 +178,14 @@ class RunRecord(BaseModel):
     packages: dict[str, str] = Field(description="Versions of the libraries that shape figures and page.")
     outputs: dict[str, str] = Field(description="SHA-256 of each file written beside this record, by name.")
     moved: tuple[Revision, ...] = Field(
-        default=(), description="Figures that differ from the version before: rows of revisions.csv."
+        default=(),
+        description="Figures that differ from the last version that was published, or else from the draft before: "
+        "rows of revisions.csv.",
     )
     earlier: tuple[Earlier, ...] = Field(
         default=(),
-        description=f"Versions that this one took the place of, latest first; at most {REMEMBERED}.",
+        description="Versions that this one took the place of, latest first: all that were published or withdrawn, and "
+        f"at most {REMEMBERED} drafts.",
     )
 
 

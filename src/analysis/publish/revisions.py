@@ -15,7 +15,7 @@ from analysis.publish import formats, plan
 from analysis.publish.record import Revision, RunRecord, State
 
 FILE = "revisions.csv"
-# raw files whose change is one of the data as published; the others describe or correct
+# the raw file that declares them; what is published is in the CSV files
 _CORRECTIONS = "corrections.toml"
 # what a page or a feed can show of a long history
 SHOWN = 30
@@ -171,7 +171,7 @@ def read(content: bytes | None, /) -> list[Revision]:
             # a number or a date that is none would stop whoever words it
             sentence(one)
         return read
-    except (ValueError, csv.Error) as error:
+    except (ValueError, TypeError, ArithmeticError, csv.Error) as error:
         raise RevisionsError(
             f"{FILE} cannot be read, and what it lists would be lost: restore it from a copy, or move it away."
         ) from error

@@ -120,6 +120,12 @@ def is_as_written(shelf: Shelf, name: str, known: RunRecord, /) -> bool:
     return True
 
 
+def unaltered(shelf: Shelf, folder: str, file: str, known: RunRecord, /) -> bytes | None:
+    """A file of a report, if it is what the report's record says; else null, as what others wrote is no figure."""
+    content = shelf.read(f"{folder}/{file}")
+    return content if content is not None and record.sha256(content) == known.outputs.get(file) else None
+
+
 def write_if_changed(shelf: Shelf, path: str, text: str, /) -> bool:
     """Write a text file unless it says that already; returns whether it was written."""
     content = text.encode()

@@ -209,9 +209,9 @@ def pages(
     told = _told(revisions.read(listing.encode() or None), versions)
     names = {row.force.slug: row.force.full_name for row in listed}
     figures = {
-        row.force.slug: formats.read_csv(place.read(f"{row.force.slug}/{formats.CSV}"))
+        row.force.slug: formats.read_csv(shelf.unaltered(place, row.force.slug, formats.CSV, placed))
         for row in listed
-        if row.is_readable
+        if row.is_readable and (placed := versions[row.force.slug].placed) is not None
     }
     selections = [one.selection for one in known.values()]
     site = _Site(project, place, footer, told, names, figures, selections, has_list=bool(listing))
@@ -219,7 +219,7 @@ def pages(
     index = site.index(listed)
     if gate.problems(index, subject):
         # an error may tell what no page may: then it is for those who can read the record
-        listed = [_without_reason(row) if row.status == Outcome.FAILED else row for row in listed]
+        listed = [_without_reason(row, place) for row in listed]
         index = site.index(listed)
         gate.check(index, subject)
     made = {NATIONAL: site.national(listed), ABOUT: site.about()}
@@ -265,7 +265,7 @@ def _listing(place: Shelf, versions: Mapping[str, _Versions]) -> str:
 def _told(moved: list[Revision], versions: Mapping[str, _Versions]) -> list[Revision | Withdrawn]:
     """What readers of all reports are told, latest first: figures that moved, and reports that were withdrawn.
 
-    Of drafts, only those that are there: others were never read by anybody.
+    Of a force with a published version, only the draft that waits: others were never read by anybody.
     """
     placed = [one.placed for one in versions.values() if one.placed is not None]
     final = {one.force for one in placed if one.state is not State.DRAFT}
@@ -276,9 +276,13 @@ def _told(moved: list[Revision], versions: Mapping[str, _Versions]) -> list[Revi
     return revisions.together(shown, [one for found in placed for one in revisions.withdrawals(found)])
 
 
-def _without_reason(row: Row) -> Row:
+def _without_reason(row: Row, place: Shelf) -> Row:
+    failure = shelf.failure(place, row.force.slug)
+    if failure is None:
+        return row
     words = f"The last run failed. Its record in {row.force.slug}/failed says why."
-    return replace(row, notes=(words,)) if row.href is not None else replace(row, headline=words)
+    notes = tuple(words if note == _failed(failure) else note for note in row.notes)
+    return replace(row, notes=notes) if row.href is not None else replace(row, headline=words)
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def verify(file: Path, place: Shelf, forces: Iterable[str], /) -> Finding:
         # to somebody who has not got the reports
         known.setdefault(found.force, found)
     for found in (*known.values(), *waiting):
-        if digests & set(found.outputs.values()):
+        if digests & _current(found):
             return _as_it_was_made(found, ", by the record that came with it" if found is beside else "")
     for found in known.values():
         for earlier in found.earlier:
@@ -86,7 +86,7 @@ def verify(file: Path, place: Shelf, forces: Iterable[str], /) -> Finding:
                 was = f"{kind}{_what(found)} as made on {wording.day(earlier.finished)}"
                 return Finding(State.SUPERSEDED, f"Superseded: {was}; the report was {_since(found)}.")
     for found in came_along:
-        if digests & set(found.outputs.values()):
+        if digests & _current(found):
             return _as_it_was_made(found, ", by the record that came with it")
     if beside is not None and file.name == record.FILE:
         raise UnknownFileError(f"{file.name} is what other files are held against: name one of those.")
@@ -107,6 +107,13 @@ def verify(file: Path, place: Shelf, forces: Iterable[str], /) -> Finding:
         f"Altered: this is no version of {_what(known[named])} that its record knows; "
         "take the file from where it was published.",
     )
+
+
+def _current(found: RunRecord) -> set[str]:
+    """Hashes of the files that a version is made of; of one that was withdrawn, of the page that says so."""
+    if found.state is record.State.WITHDRAWN:
+        return {digest for name, digest in found.outputs.items() if name == site.REPORT}
+    return set(found.outputs.values())
 
 
 def _as_it_was_made(found: RunRecord, by: str) -> Finding:
