@@ -1,6 +1,6 @@
 """The `casegrade` command: a thin face over the modules below it.
 
-Exit codes: 0 done; 1 raw data to mend, or a report that failed, or a file that is not as published;
+Exit codes: 0 done; 1 raw data to mend, or a report that failed, or a file that is superseded or altered;
 2 asked for something that does not exist; 3 another run is writing; 130 stopped by the user.
 """
 
