@@ -19,7 +19,7 @@ _MEASURES = {
 
 def key() -> Markup:
     """What the colours of all bars mean, as a list."""
-    named = [(css(measure), words) for measure, words in _MEASURES.items()] + [("", "not known")]
+    named = [(_css(measure), words) for measure, words in _MEASURES.items()] + [("", "not known")]
     items = Markup("").join(
         Markup('<li><svg class="bars" aria-hidden="true" viewBox="0 0 12 12">{}</svg> {}</li>').format(
             Markup('<rect class="{}" width="12" height="12"></rect>').format(name) if name else "", words
@@ -29,7 +29,7 @@ def key() -> Markup:
     return Markup('<ul class="key">{}</ul>').format(items)
 
 
-def css(measure: str, /) -> str:
+def _css(measure: str, /) -> str:
     """The class of the style sheet that colours a measure."""
     return measure.replace("_", "-")
 
@@ -69,7 +69,7 @@ def _bar(rows: Sequence[Mapping[str, str]], y: int) -> Markup:
     for row in rows:
         width = float(row["value"]) * _WIDTH
         drawn += Markup('<rect class="{}" x="{:.1f}" y="{}" width="{:.1f}" height="{}"></rect>').format(
-            css(row["measure"]), x, y, width, _BAR
+            _css(row["measure"]), x, y, width, _BAR
         )
         x += width
     return drawn

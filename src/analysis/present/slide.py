@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from analysis.compare.change import Comparison, SingleAudit
-from analysis.compare.graded import GradedAudit
 from analysis.present import plainly, wording
 
 WIDTH, HEIGHT = 1200, 675
@@ -50,7 +49,7 @@ def svg(
     said = _beside(examined)
     is_compared = isinstance(examined, Comparison) and bool(said)
     below = [
-        wording.limits_sentence(_latest(examined)),
+        wording.limits(examined),
         *(
             [f"Ranges are {wording.level(examined.confidence)} intervals. {wording.ROUNDING}"]
             if is_compared
@@ -84,10 +83,6 @@ def svg(
             '<rect width="{0}" height="{1}" fill="#ffffff"/><rect width="{0}" height="10" fill="{2}"/>{3}{4}</svg>'
         ).format(WIDTH, HEIGHT, _BLUE, lines, mark)
     )
-
-
-def _latest(examined: Comparison | SingleAudit) -> GradedAudit:
-    return examined.follow_up if isinstance(examined, Comparison) else examined.audit
 
 
 def _letters(size: int) -> int:

@@ -388,17 +388,22 @@ def summary(examined: Examined, /) -> tuple[str, ...]:
     if isinstance(examined, NoAudit):
         return ()
     if isinstance(examined, SingleAudit):
-        return (limits_sentence(examined.audit),)
+        return (limits(examined),)
     counts = tuple(audit_sentence(examined, period) for period in (BASELINE, FOLLOW_UP))
     reason = examined.verdict.reason
     said = reason is None or reason in headline(examined)
     more = () if said else (f"More cannot be compared: {reason}.",)
-    return (*counts, *more, limits_sentence(examined.follow_up))
+    return (*counts, *more, limits(examined))
 
 
 def source(publishers: Sequence[str], /) -> str:
     """Whose pages figures are from, in one sentence; empty if nobody is known."""
     return f"Source: {'; '.join(publishers)}." if publishers else ""
+
+
+def limits(examined: Comparison | SingleAudit, /) -> str:
+    """What the cases are not, whoever graded the last of them."""
+    return limits_sentence(examined.follow_up if isinstance(examined, Comparison) else examined.audit)
 
 
 def limits_sentence(audit: GradedAudit, /) -> str:

@@ -391,7 +391,7 @@ def _history(
     """
     final = shelf.recorded(place, step.name)
     withdrawn = () if final is None else tuple(revisions.withdrawals(final))
-    if final is not None and (final.sign_off is not None or final.state is State.WITHDRAWN):
+    if final is not None and _is_final(final):
         earlier, folder = final, step.name
         past = [one for one in past if one.version == State.PUBLISHED]
     elif not is_final and (latest := shelf.latest(place, step.name)) is not None:
@@ -600,11 +600,15 @@ def sign(
             f'Say who read the draft, in at most {_LONGEST_REVIEWER} letters: --reviewer "Name, role".'
         )
     _refuse_unrecorded(project)
-    with _changing(project, place, wait, say) as evidence:
+    with place.locked(wait=wait, tell=say):
+        evidence = _written(_cleaned(project), project)
+        _list_revisions(project, place)
         drafts = [(*_draft(evidence, project, place, name), reviewer) for name in names]
         for file in read:
             _refuse_other(file, [draft for _, _, draft, _ in drafts])
-        return [_signed(*draft, evidence, project, place) for draft in drafts]
+        results = [_signed(*draft, evidence, project, place) for draft in drafts]
+        _write_site(evidence, project, place)
+    return results
 
 
 def _refuse_unrecorded(project: paths.Project) -> None:
@@ -617,18 +621,6 @@ def _refuse_unrecorded(project: paths.Project) -> None:
     ]
     if faults:
         raise EvidenceError(faults)
-
-
-@contextlib.contextmanager
-def _changing(
-    project: paths.Project, place: Shelf, wait: float, say: Callable[[str], None]
-) -> Iterator[Evidence]:
-    """The right to change reports, with the tables as they are now; the pages about all reports follow."""
-    with place.locked(wait=wait, tell=say):
-        evidence = _written(_cleaned(project), project)
-        _list_revisions(project, place)
-        yield evidence
-        _write_site(evidence, project, place)
 
 
 def _list_revisions(project: paths.Project, place: Shelf) -> None:

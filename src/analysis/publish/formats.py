@@ -82,7 +82,7 @@ def write_csvw(
         "@context": ["http://www.w3.org/ns/csvw", {"@language": "en"}],
         "url": described.name,
         "dc:title": wording.title(examined),
-        "dc:description": f"{wording.compared(examined)} {limits(examined)} "
+        "dc:description": f"{wording.compared(examined)} {wording.limits(examined)} "
         f"{wording.interval_sentence(examined.confidence)}",
         "dc:license": licence,
         "dc:modified": {"@value": as_of.isoformat(), "@type": "xsd:date"},
@@ -138,11 +138,6 @@ def _text(value: str) -> str:
         # it refuses signs without a word
         text = f"text: {text}"
     return text if len(text) <= _LONGEST else text[: _LONGEST - len(_CUT)] + _CUT
-
-
-def limits(examined: Comparison | SingleAudit, /) -> str:
-    """What the cases are not, whoever graded the last of them."""
-    return wording.limits_sentence(examined.follow_up if isinstance(examined, Comparison) else examined.audit)
 
 
 def write_xlsx(
@@ -201,7 +196,7 @@ def write_xlsx(
         table_name="figures",
         title=f"Child protection case grades: {name}",
         subtitles=[_text(wording.compared(examined))],
-        scope=_text(limits(examined)),
+        scope=_text(wording.limits(examined)),
         source=_text(f"{'; '.join(publishers)}; see the report for each page"),
         units={"Value": "fraction of 1"},
         legend=["[x] not available", "[z] not applicable"],
@@ -215,7 +210,7 @@ def write_xlsx(
     )
     cover = gptables.Cover(
         title=f"Child protection case grades: {name}",
-        intro=[_text(status), _text(wording.headline(examined)), _text(limits(examined))],
+        intro=[_text(status), _text(wording.headline(examined)), _text(wording.limits(examined))],
         about=[
             "Shares are fractions of the audited cases; a change is the later audit less the earlier.",
             _text(licence),

@@ -206,15 +206,14 @@ def _judged(step: Step, place: Shelf, wanted: Wanted, is_possible: bool) -> Step
     if known is None and place.has(f"{step.name}/{record.FILE}"):
         return replace(step, problem=UNKNOWN, reasons=(UNKNOWN,))
     if is_possible:
-        return _with_reasons(step, place, wanted)
+        return _with_reasons(step, place, wanted, known)
     if known is None or known.state is State.WITHDRAWN:
         return step
     return replace(step, problem=GONE, reasons=(GONE,))
 
 
-def _with_reasons(step: Step, place: Shelf, wanted: Wanted) -> Step:
+def _with_reasons(step: Step, place: Shelf, wanted: Wanted, placed: RunRecord | None) -> Step:
     folder, known = shelf.latest(place, step.name) or (step.name, None)
-    placed = shelf.recorded(place, step.name)
     may_publish = placed is None or placed.state is not State.WITHDRAWN
     formats = wanted.formats
     if known is not None and not wanted.rebuild:
