@@ -27,6 +27,10 @@ class WorkerError(Exception):
     """A worker that ended, or had to be ended, in the middle of a task. The message says how."""
 
 
+class _NotTakenError(WorkerError):
+    """A worker that ended before it had read the whole of its task, so that another may do it."""
+
+
 class WorkerPool(Executor):
     """Processes that each do one task at a time.
 
@@ -97,14 +101,17 @@ class WorkerPool(Executor):
             future, function, args = task
             if not future.set_running_or_notify_cancel():
                 continue
-            if worker is not None and worker.is_gone():
-                # it had nothing in hand: another one can do this
-                self._end(worker)
-                worker = None
             try:
                 if worker is None:
                     worker = self._begun()
-                is_good, value = worker.call(function, args, self._limit)
+                try:
+                    is_good, value = worker.call(function, args, self._limit)
+                except _NotTakenError:
+                    # once only: if the next one ends as well, something else is wrong
+                    self._end(worker)
+                    worker = None
+                    worker = self._begun()
+                    is_good, value = worker.call(function, args, self._limit)
             except BaseException as error:
                 if isinstance(error, WorkerError) and worker is not None:
                     self._end(worker)
@@ -156,16 +163,21 @@ class _Worker:
     ) -> tuple[bool, Any]:
         """Whether it returned, and what it returned or raised."""
         task = reduction.ForkingPickler.dumps((function, args))
+        is_taken = True
         try:
             self._line.send_bytes(task)
             if not waiting.wait([self._line, self._ended], limit):
                 raise WorkerError(f"the process that made it did not come back within {limit:g} seconds")
-            # whatever it has started may hold its end of the line open
-            answer = self._line.recv_bytes() if self._line.poll() else b""
+            # a moment, as what a process had open is closed one by one; no longer, as whatever it has
+            # started may hold its end of the line open
+            answer = self._line.recv_bytes() if self._line.poll(1) else b""
+        except (BrokenPipeError, ConnectionResetError):
+            # what the system says if it was never read, where plain death is an end of file
+            answer, is_taken = b"", False
         except (EOFError, OSError, ValueError):
             answer = b""
         if not answer:
-            raise WorkerError(f"the process that made it died{self._how()}")
+            raise (WorkerError if is_taken else _NotTakenError)(f"the process that made it died{self._how()}")
         is_good, value = reduction.ForkingPickler.loads(answer)
         return is_good, value
 
@@ -184,9 +196,6 @@ class _Worker:
         if code is None:
             return ""
         return f", killed by signal {-code}" if code < 0 else f" with exit code {code}"
-
-    def is_gone(self) -> bool:
-        return bool(waiting.wait([self._ended], 0))
 
     def kill(self) -> None:
         self._process.kill()
