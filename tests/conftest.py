@@ -5,6 +5,7 @@ from typing import Any
 import polars as pl
 import pytest
 import synthetic
+from hypothesis import HealthCheck, settings
 
 from analysis import paths
 from analysis.evidence import cleaning
@@ -13,6 +14,10 @@ from analysis.publish import pool
 from analysis.publish.job import Job
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# how long an example takes says more of what else the machine does than of the code
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

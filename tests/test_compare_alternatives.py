@@ -19,9 +19,6 @@ WARWICKSHIRE = ((28, 23, 23), (10, 15, 9))
 NORTH_YORKSHIRE = ((26, 34, 13), (14, 8, 11))
 PRINTED_4 = 5e-5
 
-# the first call of a SciPy distribution is slow, which is no fault of the case drawn
-unhurried = settings(deadline=None, max_examples=60)
-
 
 def audits(most=40, grades=3):
     return st.lists(st.integers(0, most), min_size=grades, max_size=grades).filter(any)
@@ -90,14 +87,14 @@ def test_other_usual_priors_shift_the_posterior_by_about_one_hundredth(prior):
 
 
 @given(shares(), shares())
-@unhurried
+@settings(max_examples=60)
 def test_swapping_the_audits_negates_the_score_interval(one, other):
     lower, upper = miettinen_nurminen(*one, *other)
     assert miettinen_nurminen(*other, *one) == pytest.approx((-upper, -lower), abs=1e-9)
 
 
 @given(shares(), shares())
-@unhurried
+@settings(max_examples=60)
 def test_score_interval_contains_the_difference_and_stays_in_range(one, other):
     lower, upper = miettinen_nurminen(*one, *other)
     observed = one[0] / one[1] - other[0] / other[1]
@@ -106,7 +103,7 @@ def test_score_interval_contains_the_difference_and_stays_in_range(one, other):
 
 
 @given(shares(), shares(), st.integers(2, 10))
-@unhurried
+@settings(max_examples=60)
 def test_score_interval_narrows_when_the_audits_grow_at_the_same_shares(one, other, times):
     lower, upper = miettinen_nurminen(*one, *other)
     larger = miettinen_nurminen(*(times * count for count in (*one, *other)))
@@ -115,7 +112,7 @@ def test_score_interval_narrows_when_the_audits_grow_at_the_same_shares(one, oth
 
 
 @given(shares(), shares())
-@unhurried
+@settings(max_examples=60)
 def test_score_interval_widens_with_the_confidence(one, other):
     narrow, wide = (miettinen_nurminen(*one, *other, confidence=level) for level in (0.8, 0.99))
     assert wide[0] <= narrow[0] < narrow[1] <= wide[1]
@@ -131,7 +128,7 @@ def test_score_interval_exists_where_nobody_or_everybody_has_the_grade(counts):
 
 
 @given(shares(), shares())
-@unhurried
+@settings(max_examples=60)
 def test_limits_are_where_an_independently_maximised_likelihood_puts_the_score(one, other):
     # a generic optimiser and the definition of the statistic, sharing no code with the interval
     (x1, n1), (x2, n2) = one, other
@@ -158,7 +155,7 @@ def test_limits_are_where_an_independently_maximised_likelihood_puts_the_score(o
 
 
 @given(audits(), audits())
-@unhurried
+@settings(max_examples=60)
 def test_swapping_the_audits_keeps_the_exact_p_values(before, after):
     assert permutation_p(after, before) == pytest.approx(permutation_p(before, after))
     assert freeman_halton_p([after, before]) == pytest.approx(freeman_halton_p([before, after]))
@@ -166,14 +163,14 @@ def test_swapping_the_audits_keeps_the_exact_p_values(before, after):
 
 
 @given(audits(), audits())
-@unhurried
+@settings(max_examples=60)
 def test_reversing_the_scale_keeps_the_exact_p_values(before, after):
     assert permutation_p(before[::-1], after[::-1]) == pytest.approx(permutation_p(before, after))
     assert freeman_halton_p([before[::-1], after[::-1]]) == pytest.approx(freeman_halton_p([before, after]))
 
 
 @given(audits(most=20), st.integers(1, 4))
-@unhurried
+@settings(max_examples=60)
 def test_audits_with_equal_shares_have_p_one(before, times):
     after = [times * count for count in before]
     assert permutation_p(before, after) == 1
@@ -182,21 +179,21 @@ def test_audits_with_equal_shares_have_p_one(before, times):
 
 
 @given(audits(grades=2), audits(grades=2))
-@unhurried
+@settings(max_examples=60)
 def test_two_by_two_freeman_halton_is_fisher(before, after):
     table = [before, after]
     assert freeman_halton_p(table) == pytest.approx(stats.fisher_exact(table).pvalue, rel=1e-6)
 
 
 @given(audits(grades=2), audits(grades=2))
-@unhurried
+@settings(max_examples=60)
 def test_one_sided_trend_over_two_columns_is_one_sided_fisher(before, after):
     tails = [stats.fisher_exact([before, after], alternative=tail).pvalue for tail in ("less", "greater")]
     assert trend_p(before, after, (0, 1))[0] == pytest.approx(min(tails), rel=1e-6)
 
 
 @given(audits(most=2), audits(most=2))
-@unhurried
+@settings(max_examples=60)
 def test_permutation_p_counts_every_way_to_deal_the_cases_out(before, after):
     grades = np.repeat([0, 1, 2, 0, 1, 2], [*before, *after])
     drawn = sum(before)
@@ -209,7 +206,7 @@ def test_permutation_p_counts_every_way_to_deal_the_cases_out(before, after):
 
 
 @given(audits(), audits(), st.integers(-5, 5), st.sampled_from([0.1, 0.25, 3, -2]))
-@unhurried
+@settings(max_examples=60)
 def test_trend_depends_neither_on_the_origin_nor_on_the_unit_of_the_scores(before, after, origin, unit):
     scores = [0, 1, 3]
     moved = [round(origin + unit * score, 6) for score in scores]
@@ -217,7 +214,7 @@ def test_trend_depends_neither_on_the_origin_nor_on_the_unit_of_the_scores(befor
 
 
 @given(audits(), audits())
-@unhurried
+@settings(max_examples=60)
 def test_p_values_are_probabilities_above_zero(before, after):
     one_sided, two_sided = trend_p(before, after, (0, 1, 2))
     for p in (one_sided, two_sided, permutation_p(before, after), freeman_halton_p([before, after])):
@@ -226,7 +223,7 @@ def test_p_values_are_probabilities_above_zero(before, after):
 
 
 @given(audits(), audits())
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_swapping_the_audits_turns_the_posterior_round(before, after):
     forward, back = posterior_probabilities(before, after), posterior_probabilities(after, before)
     for chance in ("good_up", "inadequate_down", "superiority"):
@@ -234,7 +231,7 @@ def test_swapping_the_audits_turns_the_posterior_round(before, after):
 
 
 @given(audits(), audits())
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_both_changes_are_never_likelier_than_either(before, after):
     posterior = posterior_probabilities(before, after, draws=20_000)
     either = posterior.good_up + posterior.inadequate_down
@@ -242,7 +239,7 @@ def test_both_changes_are_never_likelier_than_either(before, after):
 
 
 @given(audits())
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_equal_audits_leave_every_direction_equally_likely(audit):
     posterior = posterior_probabilities(audit, audit)
     assume(posterior.both > 0)

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 from dataframely.exc import ValidationError
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -592,7 +592,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(shutil.copytree(SHIPPED, tmp_path_factory.mktemp("cleaning") / "raw"))
 
 
-@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20)
 @given(st.lists(edits(), min_size=1, max_size=12))
 @example([("known_inspections.csv", 2, "recommendations", "٩")])
 @example([("audit_statements.csv", row, "cases", "") for row in (72, 73, 74)])

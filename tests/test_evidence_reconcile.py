@@ -3,7 +3,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from analysis import vocabulary
@@ -649,7 +649,7 @@ def test_inspections_of_the_same_month_come_in_one_order() -> None:
 N_STATEMENTS = 108
 
 
-@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10)
 @given(st.permutations(range(N_STATEMENTS)))
 @example(list(reversed(range(N_STATEMENTS))))
 def test_the_order_of_the_statements_makes_no_difference(evidence: Evidence, order: list[int]) -> None:
@@ -696,7 +696,7 @@ def statement_sets(draw: st.DrawFn) -> list[dict[str, Any]]:
     return found
 
 
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 @given(statement_sets(), st.randoms())
 @example([said("A", cases=10, good=3, below_good=4)], None)
 def test_whatever_pages_say_an_audit_is_either_coherent_or_flagged(

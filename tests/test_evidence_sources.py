@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 import frictionless
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis import vocabulary
@@ -631,7 +631,7 @@ def test_what_frictionless_refuses_to_open_becomes_a_fault(
     assert {fault.reason for fault in faults} == {"not today"}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(
     content=st.one_of(
         st.binary(max_size=200), st.text(alphabet='ab,"\n\r\ufeff\0é', max_size=80).map(str.encode)
@@ -649,7 +649,7 @@ def test_no_content_of_a_file_makes_a_check_fail(
     assert sources.check(folder)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     edits=st.lists(
         st.tuples(st.integers(1, 5), st.integers(0, 8), st.text(max_size=6)), min_size=1, max_size=12

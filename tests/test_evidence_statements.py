@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from analysis import vocabulary
@@ -851,7 +851,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 # the file is written over from the start for each example
-@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 @given(EDITS)
 @example([(0, "note", "before\u2028after")])
 @example([(0, "force", "National (8 forces)")])

@@ -706,7 +706,7 @@ def test_sentences_of_every_force_are_whole(slug: str, evidence: Evidence) -> No
         assert said[0].isupper() or said[0].isdigit(), said
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     before=st.tuples(*[st.integers(0, 60)] * 3).filter(lambda counts: sum(counts) >= 20),
     after=st.tuples(*[st.integers(0, 60)] * 3).filter(lambda counts: sum(counts) >= 20),

@@ -502,9 +502,10 @@ def test_page_that_is_too_large_is_told_which_text_is_longest() -> None:
     ],
 )
 def test_what_is_long_is_looked_at_in_little_time(markup: str) -> None:
-    started = time.perf_counter()
+    # of the processor, as others may be at work beside; a pattern that goes over it again and again takes minutes
+    started = time.process_time()
     gate.problems(broken(PAGE, added(Rule.SIZE, markup)), SUBJECT)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 5
 
 
 def test_year_of_an_audit_may_stand_alone_and_no_other_number_may() -> None:
