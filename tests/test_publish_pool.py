@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, as_completed, wait
+from multiprocessing import connection
 from pathlib import Path
 
 import pytest
@@ -72,10 +73,15 @@ def kill_itself() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def kill_itself_with_a_child_left() -> None:
+def leave_a_child() -> int:
     # which has its end of every line of this process open
     if os.fork() == 0:
         time.sleep(600)
+    return os.getpid()
+
+
+def kill_itself_with_a_child_left() -> None:
+    leave_a_child()
     kill_itself()
 
 
@@ -176,6 +182,15 @@ def test_a_worker_that_dies_at_rest_takes_no_task_with_it(how: str) -> None:
         pid = workers.submit(pid_of_worker).result(PATIENCE)
         os.kill(pid, signal.SIGKILL)
         # not waited for: whether it is gone when the task comes must not matter
+        assert workers.submit(square, 3).result(PATIENCE) == 9
+
+
+@pytest.mark.skipif(warm.idle() is None, reason="nothing can be forked here")
+def test_a_worker_that_dies_at_rest_takes_no_task_with_it_though_a_child_of_it_lives() -> None:
+    with pool.WorkerPool(1) as workers:
+        os.kill(workers.submit(leave_a_child).result(PATIENCE), signal.SIGKILL)
+        (worker,) = workers._workers
+        assert connection.wait([worker._ended], PATIENCE)
         assert workers.submit(square, 3).result(PATIENCE) == 9
 
 

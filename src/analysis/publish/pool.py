@@ -101,22 +101,20 @@ class WorkerPool(Executor):
             future, function, args = task
             if not future.set_running_or_notify_cancel():
                 continue
-            try:
-                if worker is None:
-                    worker = self._begun()
+            for is_last in (False, True):
                 try:
+                    if worker is None:
+                        worker = self._begun()
                     is_good, value = worker.call(function, args, self._limit)
-                except _NotTakenError:
-                    # once only: if the next one ends as well, something else is wrong
-                    self._end(worker)
-                    worker = None
-                    worker = self._begun()
-                    is_good, value = worker.call(function, args, self._limit)
-            except BaseException as error:
-                if isinstance(error, WorkerError) and worker is not None:
-                    self._end(worker)
-                    worker = None
-                is_good, value = False, error
+                except BaseException as error:
+                    if isinstance(error, WorkerError) and worker is not None:
+                        self._end(worker)
+                        worker = None
+                    if isinstance(error, _NotTakenError) and not is_last:
+                        # once only: if the next one ends as well, something else is wrong
+                        continue
+                    is_good, value = False, error
+                break
             if is_good:
                 future.set_result(value)
             else:
@@ -163,21 +161,22 @@ class _Worker:
     ) -> tuple[bool, Any]:
         """Whether it returned, and what it returned or raised."""
         task = reduction.ForkingPickler.dumps((function, args))
-        is_taken = True
+        if waiting.wait([self._ended], 0):
+            # its line may take it all the same, as whatever it has started may hold the other end open
+            raise _NotTakenError(self._how())
         try:
             self._line.send_bytes(task)
             if not waiting.wait([self._line, self._ended], limit):
                 raise WorkerError(f"the process that made it did not come back within {limit:g} seconds")
-            # a moment, as what a process had open is closed one by one; no longer, as whatever it has
-            # started may hold its end of the line open
+            # a moment, as what a process had open is closed one by one; no longer, for the same reason
             answer = self._line.recv_bytes() if self._line.poll(1) else b""
-        except (BrokenPipeError, ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError) as error:
             # what the system says if it was never read, where plain death is an end of file
-            answer, is_taken = b"", False
+            raise _NotTakenError(self._how()) from error
         except (EOFError, OSError, ValueError):
             answer = b""
         if not answer:
-            raise (WorkerError if is_taken else _NotTakenError)(f"the process that made it died{self._how()}")
+            raise WorkerError(self._how())
         is_good, value = reduction.ForkingPickler.loads(answer)
         return is_good, value
 
@@ -193,9 +192,10 @@ class _Worker:
         else:
             self._process.join(1)
             code = self._process.exitcode
+        died = "the process that made it died"
         if code is None:
-            return ""
-        return f", killed by signal {-code}" if code < 0 else f" with exit code {code}"
+            return died
+        return f"{died}, killed by signal {-code}" if code < 0 else f"{died} with exit code {code}"
 
     def kill(self) -> None:
         self._process.kill()
