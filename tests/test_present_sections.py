@@ -13,6 +13,7 @@ from lxml import html
 from analysis import vocabulary
 from analysis.compare import change
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
+from analysis.evidence import narrative, statements
 from analysis.evidence.cleaning import Evidence
 from analysis.present import sections, wording
 from analysis.present.pictures import Picture
@@ -277,6 +278,18 @@ def test_every_statement_behind_the_figures_is_listed_with_its_link_and_counts(
             assert told
             if row["n_inadequate"] is not None:
                 assert any(f"{row['n_inadequate']} inadequate" in text for text in told)
+
+
+@pytest.mark.parametrize("file", [statements.FILE, narrative.CLAIMS_FILE])
+def test_correction_is_told_beside_the_row_of_the_file_that_it_is_about(
+    file: str, evidence: Evidence, report_of: Callable[[str], ForceReport]
+) -> None:
+    row = evidence.statements.filter(pl.col("force") == "warwickshire")["row"][0]
+    moved = evidence.corrections.filter(pl.col("file") == narrative.CLAIMS_FILE).with_columns(
+        file=pl.lit(file), row=pl.lit(row, pl.Int64)
+    )
+    report = replace(report_of("warwickshire"), evidence=replace(evidence, corrections=moved))
+    assert ("Corrected:" in sections.sources(report).plain) == (file == statements.FILE)
 
 
 @pytest.mark.parametrize("slug", [*COMPARED, *ALONE])

@@ -15,6 +15,7 @@ from analysis import vocabulary
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
 from analysis.compare.graded import GradedAudit
 from analysis.evidence.cleaning import Evidence
+from analysis.evidence.statements import FILE as STATEMENTS
 from analysis.present import charts, definitions, tables, wording
 from analysis.present.pictures import Picture
 from analysis.present.tables import Table
@@ -297,7 +298,8 @@ def _stated(row: dict[str, Any]) -> str:
 def _corrected(row: dict[str, Any], corrections: pl.DataFrame) -> str:
     """What is read otherwise than the page prints it, and why, as declared."""
     told = ""
-    for one in corrections.filter(pl.col("row") == row["row"]).iter_rows(named=True):
+    of_it = (pl.col("file") == STATEMENTS) & (pl.col("row") == row["row"])
+    for one in corrections.filter(of_it).iter_rows(named=True):
         if one["action"] == "override":
             was, now = (f'"{text}"' if text else "nothing" for text in (one["was"], one["now"]))
             told += f" Corrected: for {one['column'].replace('_', ' ')}, {was} is read as {now}."
