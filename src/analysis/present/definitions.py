@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from analysis.compare.change import FEWEST_CASES
 
-# In the order in which a reader meets them. No word here may be explained by a later one.
+# In the order in which a reader meets them.
 TERMS: Mapping[str, str] = {
     "Audited case": "A case file that inspectors read. They chose which files to read.",
     "Case grade": "A judgment of how police handled one case: good, requires improvement or inadequate. Audits of "
@@ -35,7 +35,7 @@ STATES: Mapping[str, str] = {
     "Withdrawn": "Taken away. A page with the reason stands in its place.",
     "One audit only": "There is nothing to compare the one audit with.",
     "No audits yet": "Nobody has transcribed the case grades of this force.",
-    "Failed": "The last run ended in an error, and the report before it stayed.",
+    "Failed": "The last run made no report. If there was one before, it stayed.",
     "Not run yet": "The case grades are known, and no report has been made of them.",
 }
 

@@ -1,4 +1,4 @@
-"""An Atom feed of figures that moved, for those who follow more than one force."""
+"""An Atom feed of figures that moved and reports that were withdrawn, for those who follow more than one force."""
 
 import uuid
 from collections.abc import Mapping, Sequence
