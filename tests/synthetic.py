@@ -16,12 +16,14 @@ from analysis.compare.change import Comparison, NoAudit, SingleAudit
 from analysis.evidence import cleaning
 from analysis.evidence.cleaning import Evidence
 from analysis.evidence.reconcile import Audit
-from analysis.publish import plan
+from analysis.publish import plan, shelf
 from analysis.vocabulary import Grade
 
 FORCE = "kent"
 ROOT = Path(__file__).resolve().parents[1]
 RAW = ROOT / "data" / "raw"
+# what lies around the reports of forces, in order
+AROUND = (shelf.LOCK, "about.html", "feed.xml", "index.html", "national.html")
 
 
 def copy_of_project(root: Path) -> paths.Project:

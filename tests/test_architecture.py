@@ -149,25 +149,23 @@ def test_whatever_raises_says_so_in_its_docstring(name: str) -> None:
         assert not raises or "Raises:" in (ast.get_docstring(definition) or ""), definition.name
 
 
-def test_importing_the_package_loads_no_heavy_library() -> None:
-    import subprocess
-    import sys
-
-    code = "import sys, analysis; print([m for m in ('polars', 'altair', 'scipy', 'pandas') if m in sys.modules])"
+def printed(code: str) -> str:
+    """What code prints in a Python of its own."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    return done.stdout.strip()
+
+
+def test_importing_the_package_loads_no_heavy_library() -> None:
+    code = "import sys, analysis; print([m for m in ('polars', 'altair', 'scipy', 'pandas') if m in sys.modules])"
+    assert printed(code) == "[]"
 
 
 def test_compare_is_a_function_whatever_was_imported_before() -> None:
-    import subprocess
-    import sys
-
     code = (
         "from analysis.compare import change; import analysis; "
         "from analysis.compare.shares import share; print(callable(analysis.compare))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "True"
+    assert printed(code) == "True"
 
 
 def test_a_run_with_nothing_to_make_loads_nothing_that_draws_or_computes() -> None:
@@ -183,5 +181,4 @@ def test_a_run_with_nothing_to_make_loads_nothing_that_draws_or_computes() -> No
         "vl_convert",
     )
     told = "import sys; from analysis.publish import batch; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
-    assert not set(heavy) & set(done.stdout.split())
+    assert not set(heavy) & set(printed(told).split())

@@ -558,8 +558,7 @@ def test_reports_go_to_another_folder_if_one_is_named(
         told = events(done)
         assert [one["is_new"] for one in told if one["event"] == "report"] == [is_new]
         assert told[-1]["index"] == str(place / "index.html")
-    around = [shelf.LOCK, "about.html", "feed.xml", "index.html", "national.html"]
-    assert sorted(path.name for path in place.iterdir()) == sorted([*around, "dorset"])
+    assert sorted(path.name for path in place.iterdir()) == sorted([*synthetic.AROUND, "dorset"])
     assert not project.reports.exists()
     known = shelf.recorded(shelf.at(place), "dorset")
     assert known is not None

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import altair as alt
@@ -16,9 +15,8 @@ from analysis.compare import change
 from analysis.compare.change import Comparison, SingleAudit
 from analysis.compare.shares import CHANGE, measure_of
 from analysis.present import charts, wording
+from analysis.publish import page
 from analysis.vocabulary import Grade
-
-ROOT = Path(__file__).resolve().parents[1]
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -257,8 +255,7 @@ def test_neighbouring_segments_can_be_told_apart(name: str) -> None:
 
 
 def test_a_grade_has_the_same_colour_on_every_scale_and_in_small_bars_too() -> None:
-    style = (ROOT / "src" / "analysis" / "publish" / "templates" / "page.css").read_text(encoding="utf-8")
-    small = dict(re.findall(r"\.(share-[a-z-]+) \{ fill: (#\w{6}); \}", style))
+    small = dict(re.findall(r"\.(share-[a-z-]+) \{ fill: (#\w{6}); \}", page.style()))
     measures = {measure_of(grade).replace("_", "-"): grade.value for grade in Grade}
     named = {measures.get(name, "below good, not told apart"): colour for name, colour in small.items()}
     assert set(named) == {*(grade.value for grade in Grade), "below good, not told apart"}

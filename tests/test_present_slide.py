@@ -34,7 +34,7 @@ def chart(slug: str) -> str | None:
 
 
 def drawn(slug: str, **given: Any) -> Any:
-    told = {"drawing": chart(slug), "status": STATUS, "is_draft": False, "publishers": PUBLISHERS, **given}
+    told = {**TOLD, "drawing": chart(slug), "is_draft": False, **given}
     return etree.fromstring(slide.svg(examined(slug), **told))
 
 

@@ -30,7 +30,6 @@ pytestmark = pytest.mark.xdist_group("crash")
 
 FORCES = ("dorset", "hampshire", "suffolk")
 MADE = (*FORCES, plan.QUALITY)
-AROUND = ("about.html", "feed.xml", "index.html", "national.html", shelf.LOCK)
 TABLES = "data/processed"
 N_KILLS = 12
 # longer than anything here takes; a wait that comes to it is a failure
@@ -251,7 +250,7 @@ def assert_finished(site: Site) -> None:
     assert_whole(site)
     assert set(site.known.values()) == {site.version}
     assert f"Graded version {site.version}.0." in (site.reports / "index.html").read_text(encoding="utf-8")
-    assert {path.name for path in site.reports.iterdir()} == {*MADE, *AROUND}
+    assert {path.name for path in site.reports.iterdir()} == {*MADE, *synthetic.AROUND}
     assert {path.name for path in site.project.processed.parent.iterdir()} == {"raw", "processed"}
 
 
@@ -335,7 +334,7 @@ def test_run_that_is_interrupted_keeps_what_was_finished_and_leaves_nothing_else
     assert "Traceback" not in told
     wait_for(lambda: not children(server))
     assert not any(map(runs, site.kernels()))
-    assert {path.name for path in site.reports.iterdir()} == {*MADE, *AROUND}
+    assert {path.name for path in site.reports.iterdir()} == {*MADE, *synthetic.AROUND}
     assert {whole_version(site.reports / name) for name in others} == {site.version}
     assert known_of(site, "suffolk").run_id == before["suffolk"]
     (site.marks / "go").touch()

@@ -310,12 +310,12 @@ def test_what_a_run_that_was_killed_did_not_list_is_listed_by_whoever_comes_next
 CORRECTION = """
 [[correction]]
 file = "audit_statements.csv"
-match = { force = "Dorset", cases = "31" }
-matches = %d
-column = "good"
+match = {{ force = "Dorset", cases = "31", good = "10" }}
+matches = {matches}
+column = "{column}"
 action = "override"
-expected = "10"
-value = "9"
+expected = "{expected}"
+value = "{value}"
 reason = "The page has a slip of the pen here, as its own table shows."
 """
 
@@ -329,11 +329,12 @@ def test_correction_that_is_declared_moves_a_figure_and_is_told_with_its_reason(
     )
     rows = [row for row in raw if row["force"] == "Dorset" and row["cases"] == "31" and row["good"] == "10"]
     declared = project.raw / "corrections.toml"
-    text = CORRECTION.replace('cases = "31"', 'cases = "31", good = "10"') % len(rows)
     # what is good no more was inadequate, so that the sum stays
-    other = text.replace('column = "good"', 'column = "inadequate"')
-    other = other.replace('"10"\nvalue = "9"', f'"{rows[0]["inadequate"]}"\nvalue = "12"')
-    declared.write_text(declared.read_text(encoding="utf-8") + other + text, encoding="utf-8")
+    text = "".join(
+        CORRECTION.format(matches=len(rows), column=column, expected=rows[0][column], value=value)
+        for column, value in (("inadequate", 12), ("good", 9))
+    )
+    declared.write_text(declared.read_text(encoding="utf-8") + text, encoding="utf-8")
     made(project)
     assert {one.reason for one in listed(project)} == {"correction"}
     assert ("share_good", "10", "9") in {

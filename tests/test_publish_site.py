@@ -73,9 +73,18 @@ def publish_with(project: paths.Project, force: str, figures: str, **changed: An
     file(project, f"{force}/figures.csv", figures)
 
 
+def pages_of(project: paths.Project, evidence: Evidence) -> dict[str, str]:
+    return site.pages(evidence, project, shelf.at(project.reports), footer=batch.footer(project))
+
+
 def text_of(project: paths.Project, evidence: Evidence) -> str:
-    pages = site.pages(evidence, project, shelf.at(project.reports), footer=batch.footer(project))
-    return pages[site.INDEX]
+    return pages_of(project, evidence)[site.INDEX]
+
+
+def withdrawn(reason: str, moment: datetime) -> dict[str, Any]:
+    """What a record says of a report that is withdrawn."""
+    withdrawal = record.Withdrawal(reason=reason, withdrawn=moment)
+    return {"state": State.WITHDRAWN, "outcome": Outcome.WITHDRAWN, "withdrawal": withdrawal}
 
 
 def index_of(project: paths.Project, evidence: Evidence) -> Any:
@@ -299,7 +308,7 @@ def test_index_is_written_before_any_report_was_made(project: paths.Project) -> 
     run_without_reports(project)
     tree = html.document_fromstring((project.reports / "index.html").read_text(encoding="utf-8"))
     assert len(rows(tree)) == 43
-    assert files_in(project) == [shelf.LOCK, "about.html", "feed.xml", "index.html", "national.html"]
+    assert files_in(project) == [*synthetic.AROUND]
 
 
 def test_index_is_replaced_whole_and_the_same_every_time(project: paths.Project, evidence: Evidence) -> None:
@@ -310,14 +319,7 @@ def test_index_is_replaced_whole_and_the_same_every_time(project: paths.Project,
     (project.reports / "index.html").write_text("half an ind", encoding="utf-8")
     run_without_reports(project)
     assert (project.reports / "index.html").read_bytes() == first
-    assert files_in(project) == [
-        shelf.LOCK,
-        "about.html",
-        "feed.xml",
-        "index.html",
-        "national.html",
-        "warwickshire",
-    ]
+    assert files_in(project) == [*synthetic.AROUND, "warwickshire"]
 
 
 def test_index_that_cannot_be_written_leaves_the_earlier_one(project: paths.Project) -> None:
@@ -327,7 +329,7 @@ def test_index_that_cannot_be_written_leaves_the_earlier_one(project: paths.Proj
     with pytest.raises(UnicodeEncodeError):
         shelf.write_if_changed(shelf.at(project.reports), site.INDEX, "\ud800")
     assert (project.reports / "index.html").read_bytes() == earlier
-    assert files_in(project) == [shelf.LOCK, "about.html", "feed.xml", "index.html", "national.html"]
+    assert files_in(project) == [*synthetic.AROUND]
 
 
 def test_others_may_read_the_index(project: paths.Project) -> None:
@@ -362,7 +364,7 @@ def national(project: paths.Project, evidence: Evidence) -> Any:
     alone = {"outcome": Outcome.ONE_AUDIT, "compared": ("avon-and-somerset-2023-07-initial",)}
     figures = FIGURES + "avon-and-somerset,share_good,baseline,0.25,0.16,0.36,17,69,n\n"
     publish_with(project, "avon-and-somerset", figures, state=State.DRAFT, sign_off=None, **alone)
-    pages = site.pages(evidence, project, shelf.at(project.reports), footer=batch.footer(project))
+    pages = pages_of(project, evidence)
     return html.document_fromstring(pages[site.NATIONAL])
 
 
@@ -395,7 +397,7 @@ def test_national_page_says_where_a_range_is_of_another_level(
     project: paths.Project, evidence: Evidence
 ) -> None:
     publish_with(project, "dorset", PAIR.format("dorset"), parameters={"force": "dorset", "confidence": 0.9})
-    pages = site.pages(evidence, project, shelf.at(project.reports), footer=batch.footer(project))
+    pages = pages_of(project, evidence)
     assert "24% (90% range 16% to 34%), 20 of 83 cases" in pages[site.NATIONAL]
 
 
@@ -404,7 +406,7 @@ def test_failed_run_is_told_in_the_index_and_not_as_what_the_report_says(
 ) -> None:
     publish(project, "dorset", headline="The report's own words.")
     publish(project, "dorset", folder="failed", outcome=Outcome.FAILED, headline="cell 3 ended in ValueError")
-    pages = site.pages(evidence, project, shelf.at(project.reports), footer=batch.footer(project))
+    pages = pages_of(project, evidence)
     assert "ValueError" in pages[site.INDEX]
     assert "ValueError" not in pages[site.NATIONAL]
     assert "The report&#39;s own words." in pages[site.NATIONAL]
@@ -413,9 +415,7 @@ def test_failed_run_is_told_in_the_index_and_not_as_what_the_report_says(
 def test_draft_that_waits_is_linked_whatever_the_state_of_the_report(
     project: paths.Project, evidence: Evidence
 ) -> None:
-    withdrawal = record.Withdrawal(reason="Wrong.", withdrawn=datetime(2024, 6, 1, tzinfo=UTC))
-    gone = {"state": State.WITHDRAWN, "outcome": Outcome.WITHDRAWN, "withdrawal": withdrawal}
-    publish(project, "dorset", **gone)
+    publish(project, "dorset", **withdrawn("Wrong.", datetime(2024, 6, 1, tzinfo=UTC)))
     publish(project, "suffolk")
     publish(project, "suffolk", folder="failed", outcome=Outcome.FAILED, headline="cell 3")
     for slug in ("dorset", "suffolk"):
@@ -439,10 +439,8 @@ def test_withdrawals_are_told_in_the_index_and_in_the_feed(
     project: paths.Project, evidence: Evidence
 ) -> None:
     moment = datetime(2024, 6, 30, 23, 30, tzinfo=UTC)
-    withdrawal = record.Withdrawal(reason="The counts were of another force.", withdrawn=moment)
-    gone = {"state": State.WITHDRAWN, "outcome": Outcome.WITHDRAWN, "withdrawal": withdrawal}
-    publish(project, "dorset", **gone)
-    pages = site.pages(evidence, project, shelf.at(project.reports), footer=batch.footer(project))
+    publish(project, "dorset", **withdrawn("The counts were of another force.", moment))
+    pages = pages_of(project, evidence)
     # half past eleven in UTC is the next day in an English summer
     told = "The report was withdrawn on 1 July 2024: The counts were of another force."
     assert told in pages[site.INDEX]
@@ -462,7 +460,7 @@ def test_what_is_restricted_is_on_no_page_about_all_reports(
     if name == "index":
         publish(project, "dorset", headline="No row for ZQ-77123.")
         with pytest.raises(gate.GateError, match="restricted") as refused:
-            site.pages(evidence, project, shelf.at(project.reports), footer=batch.footer(project))
+            pages_of(project, evidence)
     else:
         withdrawal = record.Withdrawal(
             reason="It named ZQ-77123.", withdrawn=datetime(2024, 6, 1, tzinfo=UTC)
@@ -479,7 +477,7 @@ def test_failed_run_whose_error_names_what_is_restricted_is_told_without_it(
     (project.restricted / "cases.csv").write_text("case_id,grade\nZQ-77123,good\n", encoding="utf-8")
     publish(project, "dorset")
     publish(project, "dorset", folder="failed", outcome=Outcome.FAILED, headline="no row for ZQ-77123")
-    pages = site.pages(evidence, project, shelf.at(project.reports), footer=batch.footer(project))
+    pages = pages_of(project, evidence)
     assert not any("77123" in text for text in pages.values())
     assert "Its record in dorset/failed says why." in pages[site.INDEX]
 

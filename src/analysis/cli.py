@@ -1,7 +1,7 @@
 """The `casegrade` command: a thin face over the modules below it.
 
 Exit codes: 0 done; 1 raw data to mend, or a report that failed, or a file that is superseded or altered;
-2 asked for something that does not exist; 3 another run is writing; 130 stopped by the user.
+2 asked for something that does not exist or cannot be done; 3 another run is writing; 130 stopped by the user.
 """
 
 import csv
@@ -542,7 +542,7 @@ def verify(
         place = shelf.at(output or project.reports)
         slugs = vocabulary.forces(project.raw).slugs
         as_made = (verifying.State.AS_PUBLISHED, verifying.State.DRAFT)
-        codes = [0]
+        codes: list[int] = []
         for file in files:
             about = f"{file}: " if len(files) > 1 else ""
             try:

@@ -16,7 +16,7 @@ _FONT = "Arial, Liberation Sans, Helvetica, sans-serif"
 _INK, _QUIET, _BLUE = "#0b0c0c", "#505a5f", "#1d70b8"
 # where the picture of the grades goes, and what is beside it
 _PICTURE_TOP, _PICTURE_WIDTH = 262, 560
-_BESIDE_WIDTH, _BELOW_WIDTH = WIDTH - 2 * _EDGE - _PICTURE_WIDTH - 48, 135
+_BESIDE_WIDTH, _BELOW_LETTERS = WIDTH - 2 * _EDGE - _PICTURE_WIDTH - 48, 135
 _LINE = 1.36
 
 
@@ -40,11 +40,11 @@ def svg(
     """
     lines = Markup("")
     y = 64
-    lines += _lines(wording.title(examined), y, size=28, width=75, weight="bold")
-    about = wording.compared(examined)
-    lines += _lines(about, y + 34, size=19, width=110, colour=_QUIET)
-    y += 58 + 26 * len(_wrapped(about, 110))
-    lines += _lines(wording.headline(examined), y, size=27, width=78, weight="bold")
+    lines += _lines(_wrapped(wording.title(examined), 75), y, size=28, weight="bold")
+    about = _wrapped(wording.compared(examined), 110)
+    lines += _lines(about, y + 34, size=19, colour=_QUIET)
+    y += 58 + 26 * len(about)
+    lines += _lines(_wrapped(wording.headline(examined), 78), y, size=27, weight="bold")
     x, top = _EDGE + _PICTURE_WIDTH + 48, _PICTURE_TOP + 24
     said = _beside(examined)
     is_compared = isinstance(examined, Comparison) and bool(said)
@@ -60,15 +60,16 @@ def svg(
     # from the bottom up: what stands there has its place, and the sentences beside the picture take what is left
     bottom = HEIGHT - 22
     for sentence in reversed(below):
-        bottom -= 22 * len(_wrapped(sentence, _BELOW_WIDTH, most=2))
-        lines += _lines(sentence, bottom + 16, size=16, width=_BELOW_WIDTH, colour=_QUIET, most=2)
+        wrapped = _wrapped(sentence, _BELOW_LETTERS, most=2)
+        bottom -= 22 * len(wrapped)
+        lines += _lines(wrapped, bottom + 16, size=16, colour=_QUIET)
         bottom -= 4
     lines += _picture(drawing, bottom - _PICTURE_TOP - 12)
     size, gap = _fitting(said, bottom - top)
     for sentence in said:
-        width = _letters(size)
-        lines += _lines(sentence, top, size=size, width=width, x=x)
-        top += round(size * _LINE) * len(_wrapped(sentence, width)) + gap
+        wrapped = _wrapped(sentence, _letters(size))
+        lines += _lines(wrapped, top, size=size, x=x)
+        top += round(size * _LINE) * len(wrapped) + gap
     mark = (
         Markup(
             '<g transform="rotate(-24 600 340)"><text x="600" y="410" text-anchor="middle" font-size="220" '
@@ -132,19 +133,11 @@ def _wrapped(text: str, width: int, *, most: int = 12) -> list[str]:
 
 
 def _lines(
-    text: str,
-    y: int,
-    *,
-    size: int,
-    width: int,
-    weight: str = "normal",
-    colour: str = _INK,
-    x: int = _EDGE,
-    most: int = 12,
+    lines: Sequence[str], y: int, *, size: int, weight: str = "normal", colour: str = _INK, x: int = _EDGE
 ) -> Markup:
     drawn = Markup("").join(
         Markup('<tspan x="{}" dy="{}">{}</tspan>').format(x, 0 if number == 0 else round(size * _LINE), line)
-        for number, line in enumerate(_wrapped(text, width, most=most))
+        for number, line in enumerate(lines)
     )
     return Markup('<text y="{}" font-family="{}" font-size="{}" font-weight="{}" fill="{}">{}</text>').format(
         y, _FONT, size, weight, colour, drawn

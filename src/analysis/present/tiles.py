@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
+from analysis.present import definitions
+
 # Rows from the north, columns from the west, as forces lie to each other.
 _ROWS: Sequence[tuple[int, str]] = (
     (4, "northumbria"),
@@ -138,15 +140,15 @@ def figure(
         )
         for status in by_status
     )
-    lists = Markup("").join(
-        Markup("<dt>{}</dt><dd>{}</dd>").format(
-            status[:1].upper() + status[1:], Markup(", ").join(_named(slug, names, links) for slug in slugs)
-        )
-        for status, slugs in by_status.items()
+    lists = definitions.listed(
+        {
+            status[:1].upper() + status[1:]: Markup(", ").join(_named(slug, names, links) for slug in slugs)
+            for status, slugs in by_status.items()
+        }
     )
     return Markup(
         '<figure class="map" id="{}"><figcaption><strong class="chart-title">{}</strong></figcaption>{}'
-        '<ul class="key">{}</ul><details><summary>The map as lists of names</summary><dl>{}</dl></details></figure>'
+        '<ul class="key">{}</ul><details><summary>The map as lists of names</summary>{}</details></figure>'
     ).format(name, title, drawing, key, lists)
 
 

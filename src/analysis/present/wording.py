@@ -136,13 +136,17 @@ def figure_text(row: dict[str, Any], key: str, /) -> str:
     return percent(row[key], base=row["base"] if row["period"] != CHANGE else 1)
 
 
-def figure_told(row: dict[str, Any], /) -> str:
-    """A row of figures in words: value, range, cases and base; "not known" without a value."""
+def figure_told(row: dict[str, Any], /, *, confidence: float | None = None) -> str:
+    """A row of figures in words: value, range, cases and base; "not known" without a value.
+
+    `confidence` is the level of the range, where it is to be said.
+    """
     if row["value"] is None:
         return NOT_KNOWN
     told = figure_text(row, "value")
     if row["lower"] is not None:
-        told += f" (range {figure_text(row, 'lower')} to {figure_text(row, 'upper')})"
+        of = "" if confidence is None else f"{level(confidence)} "
+        told += f" ({of}range {figure_text(row, 'lower')} to {figure_text(row, 'upper')})"
     return told if row["n_cases"] is None else f"{told}, {of_cases(row['n_cases'], row['base'])}"
 
 
@@ -403,11 +407,7 @@ def source(publishers: Sequence[str], /) -> str:
 
 def limits(examined: Comparison | SingleAudit, /) -> str:
     """What the cases are not, whoever graded the last of them."""
-    return limits_sentence(examined.follow_up if isinstance(examined, Comparison) else examined.audit)
-
-
-def limits_sentence(audit: GradedAudit, /) -> str:
-    """What the cases of an audit are not, whoever graded them."""
+    audit = examined.follow_up if isinstance(examined, Comparison) else examined.audit
     if audit.graded_by == "force":
         return LIMITS.replace(
             "Inspectors chose these cases to look at particular areas of work.",

@@ -1,6 +1,5 @@
 """The pages about all reports: every force that is expected, its status and headline, from their records."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -35,17 +34,6 @@ _FORMATS: Mapping[str, str] = {
     "figures.csv": "figures as CSV",
     "figures.xlsx": "figures as a spreadsheet",
 }
-# in the order in which they are counted
-_STATUSES = (
-    Outcome.PUBLISHED,
-    SUPERSEDED,
-    Outcome.DRAFT,
-    Outcome.ONE_AUDIT,
-    Outcome.WITHDRAWN,
-    Outcome.FAILED,
-    NOT_RUN,
-    Outcome.NO_AUDITS,
-)
 
 
 @dataclass(frozen=True)
@@ -303,7 +291,6 @@ class _Site:
         """All forces, with the state of their reports, and what changed."""
         shown = self.told[: revisions.SHOWN]
         changes = [(self.names.get(one.force, one.force), revisions.sentence(one)) for one in shown]
-        counts = Counter(str(row.status) for row in listed)
         updated = max((row.updated for row in listed if row.updated is not None), default=None)
         quality = shelf.recorded(self.place, plan.QUALITY)
         return _rendered(
@@ -314,7 +301,7 @@ class _Site:
             about=ABOUT,
             key=minibars.key(),
             known=self._known_in_words(),
-            statuses=[str(status) for status in _STATUSES if counts[status]],
+            statuses=[status for status in tiles.SIGNS if any(row.status == status for row in listed)],
             states=[state.value for state in State if any(row.state is state for row in listed)],
             n_states={state.value: sum(row.state is state for row in listed) for state in State},
             changes=changes,
@@ -412,9 +399,10 @@ _GRADES = (Grade.GOOD, Grade.INADEQUATE)
 def _share(row: Row, figures: list[dict[str, str]], grade: Grade, *periods: str) -> str:
     """The share at a grade in the first of some periods that has one, in words."""
     of_it = [one for one in figures if one["measure"] == measure_of(grade) and one["period"] in periods]
-    told = wording.figure_told(formats.typed(of_it[0])) if of_it else wording.NOT_KNOWN
-    is_usual = row.level == CONFIDENCE or "range" not in told
-    return told if is_usual else told.replace("range", f"{wording.level(row.level)} range")
+    if not of_it:
+        return wording.NOT_KNOWN
+    unusual = None if row.level == CONFIDENCE else row.level
+    return wording.figure_told(formats.typed(of_it[0]), confidence=unusual)
 
 
 def tombstone(
