@@ -290,6 +290,19 @@ def test_figures_that_move_across_a_withdrawal_are_listed(project: paths.Project
     assert {one.version for one in listed(project)} == {"draft", "published"}
 
 
+def test_figures_that_somebody_altered_before_a_withdrawal_are_held_against_nothing(
+    project: paths.Project,
+) -> None:
+    made(project, publish=True)
+    figures = project.reports / "dorset" / "figures.csv"
+    figures.write_text(figures.read_text(encoding="utf-8").replace(",10,31,", ",30,31,"), encoding="utf-8")
+    batch.withdraw(project, shelf.at(project.reports), "dorset", reason="A count was wrong.")
+    with_another_count(project)
+    made(project)
+    assert not (project.reports / revisions.FILE).exists()
+    assert "30 of 31 cases before" not in page_of(project)
+
+
 @pytest.mark.parametrize("then", ["sign", "withdraw"])
 def test_what_a_run_that_was_killed_did_not_list_is_listed_by_whoever_comes_next(
     then: str, project: paths.Project

@@ -477,9 +477,13 @@ def test_failed_run_whose_error_names_what_is_restricted_is_told_without_it(
     (project.restricted / "cases.csv").write_text("case_id,grade\nZQ-77123,good\n", encoding="utf-8")
     publish(project, "dorset")
     publish(project, "dorset", folder="failed", outcome=Outcome.FAILED, headline="no row for ZQ-77123")
+    file(project, f"suffolk/{record.FILE}", "{}")
+    publish(project, "suffolk", folder="failed", outcome=Outcome.FAILED, headline="cell 3")
     pages = pages_of(project, evidence)
     assert not any("77123" in text for text in pages.values())
     assert "Its record in dorset/failed says why." in pages[site.INDEX]
+    # which is the more urgent
+    assert "Its record.json cannot be read" in words(rows(index_of(project, evidence))["suffolk"])
 
 
 def test_national_page_says_the_figures_of_the_files(national: Any) -> None:

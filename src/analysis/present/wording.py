@@ -5,7 +5,7 @@ the counts did) and evidence (what they can bear) are said apart. House words: a
 has a case grade; nothing is a sample, a score or an outcome.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -125,12 +125,16 @@ def measure_label(measure: str, /) -> str:
     return words
 
 
+def is_in_points(row: Mapping[str, Any], /) -> bool:
+    """Whether a row of figures is a change of a share, which is told in percentage points."""
+    return bool(row["period"] == CHANGE and row["measure"] != "superiority")
+
+
 def figure_text(row: dict[str, Any], key: str, /) -> str:
     """The value, or an end of its interval, of a row of figures: "31%", "+5 points", "not known"."""
     if row[key] is None:
         return "" if row["value"] is not None else NOT_KNOWN
-    is_points = row["period"] == CHANGE and row["measure"] != "superiority"
-    if is_points:
+    if is_in_points(row):
         size = signed_points(row[key])
         return f"{size} point" if size.lstrip("+\N{MINUS SIGN}") == "1" else f"{size} points"
     return percent(row[key], base=row["base"] if row["period"] != CHANGE else 1)

@@ -308,7 +308,7 @@ def publish(
     if due:
         jobs = _jobs(list(due.values()), evidence, project, place, asked, limits)
         for made in _all_made(jobs, executor, width, limits):
-            settle(_placed(due[made.name], made, project, place, asked, evidence.inputs))
+            settle(_placed(due[made.name], made, project, place, evidence.inputs))
     _write_site(evidence, project, place)
     return [done[step.name] for step in steps]
 
@@ -358,6 +358,7 @@ def _jobs(
         else:
             files = cleaning.packed(excerpts.of(step.force), [named.named(step.force)])
         signed = sign_off if step.may_publish or not asked.publish else None
+        placed = shelf.recorded(place, step.name)
         path, notebook = f"notebooks/{step.notebook}", notebooks(step.notebook)
         yield Job(
             name=step.name,
@@ -367,7 +368,7 @@ def _jobs(
             files={**files, path: notebook} if notebook is not None else files,
             words=replace(
                 of_the_data if step.force is None else of_a_force,
-                index=_index_from(step.name, place, is_draft=signed is None),
+                index=_index_from(placed, is_draft=signed is None),
             ),
             code=step.depends_on[plan.CODE],
             limit=limits.report,
@@ -376,23 +377,28 @@ def _jobs(
             formats=step.formats,
             sign_off=signed,
             history=_history(
-                step, place, evidence.inputs, past.get(step.name, ()), is_final=signed is not None
+                step, place, placed, evidence.inputs, past.get(step.name, ()), is_final=signed is not None
             ),
         )
 
 
 def _history(
-    step: Step, place: Shelf, inputs: Mapping[str, str], past: Sequence[Revision], *, is_final: bool
+    step: Step,
+    place: Shelf,
+    placed: RunRecord | None,
+    inputs: Mapping[str, str],
+    past: Sequence[Revision],
+    *,
+    is_final: bool,
 ) -> History:
     """What the new version is held against: the last that was published; if there is none, the draft before.
 
     So a draft lists what its readers will be told once it is published. A first one that is published, which
     is then `is_final`, has no history: what drafts said on the way is no concern of its readers.
     """
-    final = shelf.recorded(place, step.name)
-    withdrawn = () if final is None else tuple(revisions.withdrawals(final))
-    if final is not None and _is_final(final):
-        earlier, folder = final, step.name
+    withdrawn = () if placed is None else tuple(revisions.withdrawals(placed))
+    if placed is not None and _is_final(placed):
+        earlier, folder = placed, step.name
         past = [one for one in past if one.version == State.PUBLISHED]
     elif not is_final and (latest := shelf.latest(place, step.name)) is not None:
         folder, earlier = latest
@@ -404,9 +410,9 @@ def _history(
     return History(shelf.unaltered(place, folder, figures, earlier), why, tuple(past), withdrawn)
 
 
-def _index_from(name: str, place: Shelf, *, is_draft: bool) -> str:
+def _index_from(placed: RunRecord | None, *, is_draft: bool) -> str:
     """The way from a report's page to the index: a draft beside what is published lies one folder deeper."""
-    is_beside = is_draft and _is_final(shelf.recorded(place, name))
+    is_beside = is_draft and _is_final(placed)
     return f"../../{site.INDEX}" if is_beside else f"../{site.INDEX}"
 
 
@@ -482,7 +488,7 @@ def _past(place: Shelf) -> dict[str, list[Revision]]:
 
 
 def _placed(
-    step: Step, made: Made, project: paths.Project, place: Shelf, asked: Asked, inputs: Mapping[str, str]
+    step: Step, made: Made, project: paths.Project, place: Shelf, inputs: Mapping[str, str]
 ) -> Result:
     """Put what was made in its place, with its record; a draft beside what is published, which stays."""
     is_failed = made.outcome is Outcome.FAILED
@@ -563,8 +569,8 @@ def _earlier(place: Shelf, name: str, outputs: Mapping[str, str]) -> tuple[Earli
     every = {one.model_dump_json(exclude={"run_id", "finished"}): one for one in reversed([*last, *before])}
     kept = list(reversed(every.values()))
     # who signed what is not forgotten; of drafts, the latest are enough
-    drafts = [one for one in kept if one.state is State.DRAFT][: record.REMEMBERED]
-    return tuple(one for one in kept if one.state is not State.DRAFT or one in drafts)
+    forgotten = [one for one in kept if one.state is State.DRAFT][record.REMEMBERED :]
+    return tuple(one for one in kept if one not in forgotten)
 
 
 def sign(
@@ -594,11 +600,11 @@ def sign(
             then none is published.
         EvidenceError, LockedError: as `run`.
     """
-    reviewer = _said(reviewer)
-    if not any(letter.isalpha() for letter in reviewer) or len(reviewer) > _LONGEST_REVIEWER:
-        raise SignOffError(
-            f'Say who read the draft, in at most {_LONGEST_REVIEWER} letters: --reviewer "Name, role".'
-        )
+    reviewer = _said(
+        reviewer,
+        _LONGEST_REVIEWER,
+        f'Say who read the draft, in at most {_LONGEST_REVIEWER} letters: --reviewer "Name, role".',
+    )
     _refuse_unrecorded(project)
     with place.locked(wait=wait, tell=say):
         evidence = _written(_cleaned(project), project)
@@ -653,9 +659,9 @@ def _draft(
         raise SignOffError(f"{name} is {known.state} already, and nothing newer has been drafted.")
     values = {key: value for key, value in known.parameters.items() if key != "force"}
     is_quality = name == plan.QUALITY
-    asked = Asked(() if is_quality else (name,), values, is_quality, formats=frozenset(known.formats))
+    asked = Asked(() if is_quality else (name,), values, is_quality)
     (step,) = planned(evidence, project, place, asked)
-    if step.problem is not None or step.is_due or not step.is_possible:
+    if step.reasons:
         why = "; ".join(step.reasons)
         raise SignOffError(
             f"The draft of {name} is not as it would be made now ({why}): make and read it again."
@@ -719,12 +725,12 @@ def withdraw(
         SignOffError: if there is no report of that name, or no reason is given.
         EvidenceError, LockedError: as `run`.
     """
-    reason = _said(reason)
-    if not any(letter.isalpha() for letter in reason) or len(reason) > _LONGEST_REASON:
-        raise SignOffError(
-            "Say why the report is withdrawn, in a sentence or two for its readers of at most "
-            f'{_LONGEST_REASON} letters: --reason "...".'
-        )
+    reason = _said(
+        reason,
+        _LONGEST_REASON,
+        "Say why the report is withdrawn, in a sentence or two for its readers of at most "
+        f'{_LONGEST_REASON} letters: --reason "...".',
+    )
     with place.locked(wait=wait, tell=say):
         _list_revisions(project, place)
         known = shelf.recorded(place, name)
@@ -743,9 +749,12 @@ def withdraw(
         return result
 
 
-def _said(text: str) -> str:
-    """What somebody typed, in one line and without what cannot be seen."""
-    return plainly.harmless(" ".join(text.split()))
+def _said(text: str, longest: int, ask: str) -> str:
+    """What somebody typed, in one line and without what cannot be seen; refused, with `ask`, if it says nothing."""
+    said = plainly.harmless(" ".join(text.split()))
+    if not any(letter.isalpha() for letter in said) or len(said) > longest:
+        raise SignOffError(ask)
+    return said
 
 
 def _withdrawn(known: RunRecord, project: paths.Project, place: Shelf, reason: str) -> Result:
@@ -758,7 +767,7 @@ def _withdrawn(known: RunRecord, project: paths.Project, place: Shelf, reason: s
     except GateError as error:
         raise SignOffError(f"The reason says what no page may say, so give another: {error}") from error
     files = {site.REPORT: page}
-    if (figures := place.read(f"{name}/{formats.CSV}")) is not None:
+    if (figures := shelf.unaltered(place, name, formats.CSV, known)) is not None:
         # for nobody to use: what comes in its place is held against them
         files[WITHDRAWN_FIGURES] = figures
     outputs = {file: record.sha256(content) for file, content in files.items()}

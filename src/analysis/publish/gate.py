@@ -564,7 +564,7 @@ _IN_TABLES = ("a table cell", "a header cell", "a caption", finished.A_HEADING)
 def _other_forces(page: Page, subject: Subject) -> Iterator[str]:
     if not subject.others:
         return
-    names = _names((*subject.own, *subject.others), ordinary=_ORDINARY)
+    names = _names((*subject.own, *subject.others))
     own = {key_of(name) for name in subject.own}
     for one in page.said:
         if one.leads_outside:
@@ -577,13 +577,12 @@ def _other_forces(page: Page, subject: Subject) -> Iterator[str]:
 
 
 @lru_cache(maxsize=128)
-def _names(names: tuple[str, ...], *, ordinary: tuple[str, ...] = ()) -> Names:
-    return Names(names, ordinary=ordinary)
+def _names(names: tuple[str, ...]) -> Names:
+    return Names(names, ordinary=_ORDINARY)
 
 
 def _restricted(page: Page, subject: Subject) -> Iterator[str]:
-    columns = _names(tuple(form for name in subject.columns for form in _forms_of_column(name)))
-    values = _names(tuple(form for value in subject.values for form in _forms_of_value(value)))
+    columns, values = _columns(subject.columns), _values(subject.values)
     for one in page.said:
         for found in columns.found(one.searched, is_prose=False):
             if _is_column(one, found):
@@ -592,6 +591,16 @@ def _restricted(page: Page, subject: Subject) -> Iterator[str]:
         if any(values.found(one.searched)):
             # the value itself is not for a message that ends up in a record
             yield f"{one.where} says what a restricted column holds."
+
+
+@lru_cache(maxsize=8)
+def _columns(columns: tuple[str, ...]) -> Names:
+    return Names(form for name in columns for form in _forms_of_column(name))
+
+
+@lru_cache(maxsize=8)
+def _values(values: tuple[str, ...]) -> Names:
+    return Names(form for value in values for form in _forms_of_value(value))
 
 
 def _forms_of_column(name: str) -> tuple[str, ...]:

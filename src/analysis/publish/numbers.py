@@ -9,8 +9,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 from analysis.compare import change
-from analysis.compare.shares import CHANGE
-from analysis.present import plainly
+from analysis.present import plainly, wording
 
 _SHARE, _CHANGE, _OTHER = "%", "points", "?"
 
@@ -108,7 +107,7 @@ class Figures:
                 Decimal(row[key])
                 for row in rows
                 for key in ends
-                if row[key] and are_points == (row["period"] == CHANGE and row["measure"] != "superiority")
+                if row[key] and are_points == wording.is_in_points(row)
             )
 
         return Figures(
@@ -151,8 +150,7 @@ def _is_one_of(digits: str, values: Sequence[Decimal]) -> bool:
 def _method(confidence: float) -> re.Pattern[str]:
     """Levels that belong to the method, in the words that say what they are levels of."""
     level, power, neutral = (
-        re.escape(f"{(Decimal(repr(value)) * 100).normalize():f}%")
-        for value in (confidence, change.POWER, change.NEUTRAL)
+        re.escape(wording.level(value)) for value in (confidence, change.POWER, change.NEUTRAL)
     )
     return re.compile(
         rf"(?<![\w.,+-]){level}(?= (?:Wilson |Newcombe )?(?:intervals?|ranges?)\b)"

@@ -23,7 +23,7 @@ HIDDEN_TAG = "notebook-only"
 # the page of a report, in its folder
 REPORT = "report.html"
 # pages about all reports
-INDEX, ABOUT = "index.html", "about.html"
+INDEX, NATIONAL, ABOUT = "index.html", "national.html", "about.html"
 
 _TEMPLATES = files("analysis.publish") / "templates"
 

@@ -167,8 +167,8 @@ def steps(
             WORDS: record.sha256(shared.words + vocabulary.listing([named.named(force)])),
             **common,
         }
-        step = Step(force, force, FORCE_NOTEBOOK, parameters, depends_on, (NO_AUDITS,), is_possible=False)
-        found.append(_judged(step, place, wanted, possible))
+        step = Step(force, force, FORCE_NOTEBOOK, parameters, depends_on, (NO_AUDITS,), is_possible=possible)
+        found.append(_judged(step, place, wanted))
     if with_quality:
         depends_on = {
             EVIDENCE: cleaning.content_hash(evidence),
@@ -178,7 +178,7 @@ def steps(
             **common,
         }
         step = Step(QUALITY, None, QUALITY_NOTEBOOK, {}, depends_on, ())
-        found.append(_judged(step, place, wanted, True))
+        found.append(_judged(step, place, wanted))
     return found
 
 
@@ -201,11 +201,11 @@ def selected(evidence: Evidence, force: str, values: Mapping[str, Any], /) -> Se
     )
 
 
-def _judged(step: Step, place: Shelf, wanted: Wanted, is_possible: bool) -> Step:
+def _judged(step: Step, place: Shelf, wanted: Wanted) -> Step:
     known = shelf.recorded(place, step.name)
     if known is None and place.has(f"{step.name}/{record.FILE}"):
         return replace(step, problem=UNKNOWN, reasons=(UNKNOWN,))
-    if is_possible:
+    if step.is_possible:
         return _with_reasons(step, place, wanted, known)
     if known is None or known.state is State.WITHDRAWN:
         return step
@@ -213,7 +213,8 @@ def _judged(step: Step, place: Shelf, wanted: Wanted, is_possible: bool) -> Step
 
 
 def _with_reasons(step: Step, place: Shelf, wanted: Wanted, placed: RunRecord | None) -> Step:
-    folder, known = shelf.latest(place, step.name) or (step.name, None)
+    waiting = shelf.drafted(place, step.name)
+    folder, known = (step.name, placed) if waiting is None else (f"{step.name}/{shelf.DRAFT_FOLDER}", waiting)
     may_publish = placed is None or placed.state is not State.WITHDRAWN
     formats = wanted.formats
     if known is not None and not wanted.rebuild:
@@ -225,7 +226,6 @@ def _with_reasons(step: Step, place: Shelf, wanted: Wanted, placed: RunRecord | 
         formats=formats,
         may_publish=may_publish,
         reasons=reasons,
-        is_possible=True,
         is_proven=known is not None and known.depends_on.get(NOTEBOOK) == step.depends_on[NOTEBOOK],
         known=None if reasons else known,
     )

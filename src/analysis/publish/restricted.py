@@ -77,9 +77,7 @@ def read(folder: Path, /, *, public: Iterable[str] = ()) -> Restricted:
             values |= {
                 value
                 for value in _identifying(column, is_telling=bool(_TELLING & {name, *name.split("_")}))
-                if key_of(value) not in known
-                and len(key_of(value)) >= SHORTEST
-                and not _PLAIN.fullmatch(value)
+                if len(key := key_of(value)) >= SHORTEST and key not in known and not _PLAIN.fullmatch(value)
             }
     return Restricted(tuple(sorted(columns)), tuple(sorted(values)))
 

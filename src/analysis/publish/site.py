@@ -23,7 +23,7 @@ from analysis.publish.revisions import Withdrawn
 from analysis.publish.shelf import Shelf
 from analysis.vocabulary import Grade
 
-INDEX, NATIONAL, ABOUT = page.INDEX, "national.html", page.ABOUT
+INDEX, NATIONAL, ABOUT = page.INDEX, page.NATIONAL, page.ABOUT
 REPORT = page.REPORT
 NOT_RUN, SUPERSEDED = "not run yet", "superseded"
 # what a report leaves behind besides its page, for readers
@@ -107,15 +107,28 @@ def _known(evidence: Evidence, project: paths.Project) -> dict[str, _Known]:
 
 
 def _rows(
-    known: Mapping[str, _Known], project: paths.Project, place: Shelf, versions: Mapping[str, _Versions]
+    known: Mapping[str, _Known],
+    project: paths.Project,
+    place: Shelf,
+    versions: Mapping[str, _Versions],
+    *,
+    has_errors: bool = True,
 ) -> list[Row]:
-    """One row per force, in alphabetical order of name: as its last run left it."""
+    """One row per force, in alphabetical order of name: as its last run left it.
+
+    `has_errors` is whether what failed is told with its error.
+    """
     forces = sorted(vocabulary.forces(project.raw), key=lambda force: force.short_name)
     with paths.using(project):
-        return [_row(force, known[force.slug], place, versions[force.slug]) for force in forces]
+        return [
+            _row(force, known[force.slug], place, versions[force.slug], has_errors=has_errors)
+            for force in forces
+        ]
 
 
-def _row(force: vocabulary.Force, known: _Known, place: Shelf, versions: _Versions) -> Row:
+def _row(
+    force: vocabulary.Force, known: _Known, place: Shelf, versions: _Versions, *, has_errors: bool
+) -> Row:
     has_audits = plan.has_audits(known.selection)
     failure = shelf.failure(place, force.slug)
     done = versions.placed
@@ -123,7 +136,7 @@ def _row(force: vocabulary.Force, known: _Known, place: Shelf, versions: _Versio
         return Row(force, Outcome.FAILED, wording.capitalised(f"{plan.UNKNOWN}."))
     if done is None or REPORT not in done.outputs or not place.has(f"{force.slug}/{REPORT}"):
         if failure is not None:
-            return Row(force, Outcome.FAILED, _failed(failure))
+            return Row(force, Outcome.FAILED, _failed(failure, has_error=has_errors))
         if has_audits:
             return Row(force, NOT_RUN, "There are audits, but no report has been made of them.")
         none = wording.headline(NoAudit(force.slug))
@@ -150,7 +163,8 @@ def _row(force: vocabulary.Force, known: _Known, place: Shelf, versions: _Versio
     if not has_audits and done.state is not State.WITHDRAWN:
         return replace(row, status=Outcome.FAILED, notes=(wording.capitalised(f"{plan.GONE}."),))
     if failure is not None:
-        return replace(row, status=Outcome.FAILED, notes=(_failed(failure), "The report is the earlier one."))
+        notes = (_failed(failure, has_error=has_errors), "The report is the earlier one.")
+        return replace(row, status=Outcome.FAILED, notes=notes)
     if draft is not None:
         told = "A newer version is drafted and waits to be signed off."
         is_withdrawn = done.state is State.WITHDRAWN
@@ -158,8 +172,10 @@ def _row(force: vocabulary.Force, known: _Known, place: Shelf, versions: _Versio
     return row
 
 
-def _failed(failure: RunRecord) -> str:
-    return f"The last run failed: {failure.headline}"
+def _failed(failure: RunRecord, *, has_error: bool) -> str:
+    if has_error:
+        return f"The last run failed: {failure.headline}"
+    return f"The last run failed. Its record in {failure.force}/{shelf.FAILED_FOLDER} says why."
 
 
 def _version(done: RunRecord) -> tuple[str, datetime]:
@@ -207,7 +223,7 @@ def pages(
     index = site.index(listed)
     if gate.problems(index, subject):
         # an error may tell what no page may: then it is for those who can read the record
-        listed = [_without_reason(row, place) for row in listed]
+        listed = _rows(known, project, place, versions, has_errors=False)
         index = site.index(listed)
         gate.check(index, subject)
     made = {NATIONAL: site.national(listed), ABOUT: site.about()}
@@ -264,15 +280,6 @@ def _told(moved: list[Revision], versions: Mapping[str, _Versions]) -> list[Revi
     return revisions.together(shown, [one for found in placed for one in revisions.withdrawals(found)])
 
 
-def _without_reason(row: Row, place: Shelf) -> Row:
-    failure = shelf.failure(place, row.force.slug)
-    if failure is None:
-        return row
-    words = f"The last run failed. Its record in {row.force.slug}/failed says why."
-    notes = tuple(words if note == _failed(failure) else note for note in row.notes)
-    return replace(row, notes=notes) if row.href is not None else replace(row, headline=words)
-
-
 @dataclass(frozen=True)
 class _Site:
     """What the pages about all reports are made of."""
@@ -302,7 +309,6 @@ class _Site:
             key=minibars.key(),
             known=self._known_in_words(),
             statuses=[status for status in tiles.SIGNS if any(row.status == status for row in listed)],
-            states=[state.value for state in State if any(row.state is state for row in listed)],
             n_states={state.value: sum(row.state is state for row in listed) for state in State},
             changes=changes,
             has_more=len(self.told) > len(shown),

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from analysis.present import wording
-from analysis.publish import feed, plan, record, revisions, shelf, site
+from analysis.publish import feed, page, plan, record, revisions, shelf
 from analysis.publish.record import Outcome, RunRecord
 from analysis.publish.shelf import Shelf
 
@@ -21,7 +21,7 @@ _MARK = re.compile(
 
 
 # pages about all reports, and what lies beside them
-_ABOUT_ALL = (site.INDEX, site.NATIONAL, site.ABOUT, feed.FILE, revisions.FILE)
+_ABOUT_ALL = (page.INDEX, page.NATIONAL, page.ABOUT, feed.FILE, revisions.FILE)
 
 
 class State(StrEnum):
@@ -112,7 +112,7 @@ def verify(file: Path, place: Shelf, forces: Iterable[str], /) -> Finding:
 def _current(found: RunRecord) -> set[str]:
     """Hashes of the files that a version is made of; of one that was withdrawn, of the page that says so."""
     if found.state is record.State.WITHDRAWN:
-        return {digest for name, digest in found.outputs.items() if name == site.REPORT}
+        return {digest for name, digest in found.outputs.items() if name == page.REPORT}
     return set(found.outputs.values())
 
 
