@@ -59,7 +59,7 @@ lab: setup ## open JupyterLab
 
 lock: setup ## write requirements.lock again from pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
-	$(BIN)/uv pip compile pyproject.toml --extra cluster --extra dev --extra lab --extra pdf --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --extra cluster --extra dev --extra lab --extra lab-scheduler --extra pdf --universal --python-version 3.11 \
 		--generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --quiet --output-file requirements.lock
 

@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, Page, Request, sync_playwright
 from processes import eventually
 
 from analysis import vocabulary
-from analysis.publish import batch, plan, shelf
-from analysis.publish.job import INTERACTIVE
+from analysis.publish import batch, record, shelf
+from analysis.publish.record import INTERACTIVE
 
 # one browser and one set of reports for all tests here
 pytestmark = pytest.mark.xdist_group("browser")
@@ -29,7 +29,7 @@ PAGES = (
     "national.html",
     "about.html",
     LIVE,
-    *(f"{name}/report.html" for name in (*FORCES, plan.QUALITY)),
+    *(f"{name}/report.html" for name in (*FORCES, record.QUALITY)),
 )
 SCHEMES, WIDTHS = ("light", "dark"), (320, 1280)
 # WCAG 2.2 at level AA, with all that it includes

@@ -402,7 +402,7 @@ def test_timings_include_the_page_on_data_quality(project: paths.Project) -> Non
     small(project, "1", notebook=plan.QUALITY_NOTEBOOK)
     batch.run(project, shelf.at(project.reports), batch.Asked((), with_quality=True))
     (row,) = csv.DictReader(io.StringIO(run("report", "--timings").stdout))
-    assert row["report"] == plan.QUALITY
+    assert row["report"] == record.QUALITY
 
 
 def test_note_and_refusals_are_json_too_if_that_is_asked_for(

@@ -18,7 +18,7 @@ from synthetic import small
 from typer.testing import CliRunner
 
 from analysis import cli, paths
-from analysis.publish import batch, formats, plan, pool, shelf
+from analysis.publish import batch, formats, plan, pool, record, shelf
 from analysis.publish.record import Outcome, RunRecord
 
 # kernel runs that all tests here share: keep them on one worker
@@ -437,11 +437,11 @@ def test_page_on_data_quality_that_fails_leaves_the_earlier_one_and_the_index(
     project: paths.Project,
 ) -> None:
     small(project, "1", notebook=plan.QUALITY_NOTEBOOK)
-    assert publish(project, with_quality=True)[plan.QUALITY].outcome is Outcome.DRAFT
-    folder = project.reports / plan.QUALITY
+    assert publish(project, with_quality=True)[record.QUALITY].outcome is Outcome.DRAFT
+    folder = project.reports / record.QUALITY
     earlier = {path.name: path.read_bytes() for path in folder.iterdir()}
     small(project, "1 / 0", notebook=plan.QUALITY_NOTEBOOK)
-    failed = publish(project, with_quality=True)[plan.QUALITY]
+    failed = publish(project, with_quality=True)[record.QUALITY]
     assert failed.outcome is Outcome.FAILED
     assert "ZeroDivisionError" in failed.headline
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == earlier

@@ -29,7 +29,7 @@ from analysis.publish.record import Outcome
 pytestmark = pytest.mark.xdist_group("crash")
 
 FORCES = ("dorset", "hampshire", "suffolk")
-MADE = (*FORCES, plan.QUALITY)
+MADE = (*FORCES, record.QUALITY)
 TABLES = "data/processed"
 N_KILLS = 12
 # longer than anything here takes; a wait that comes to it is a failure

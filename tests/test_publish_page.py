@@ -22,7 +22,7 @@ from analysis.compare import change
 from analysis.compare.change import Comparison
 from analysis.evidence.cleaning import Evidence
 from analysis.present import wording
-from analysis.publish import batch, page, plan, shelf
+from analysis.publish import batch, page, record, shelf
 from analysis.publish.page import PageError, PageText
 from analysis.publish.record import Outcome
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.xdist_group("pages")
 
 # a pair with every count, a pair that shares only one grade, an audit alone with others beside it
 FORCES = ("warwickshire", "metropolitan", "west-yorkshire")
-PAGES = (*FORCES, plan.QUALITY)
+PAGES = (*FORCES, record.QUALITY)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from analysis import cli, paths
 from analysis.publish import batch, gate, pdf, record, shelf
-from analysis.publish.job import PDF
+from analysis.publish.record import PDF
 
 # one run for all tests here, and WeasyPrint is slow to load
 pytestmark = pytest.mark.xdist_group("pdf")

@@ -10,8 +10,7 @@ from typer.testing import CliRunner
 from analysis import cli, paths
 from analysis.evidence.faults import EvidenceError
 from analysis.publish import batch, plan, record, shelf, verify
-from analysis.publish.job import INTERACTIVE
-from analysis.publish.record import Outcome, RunRecord, SignOffError, State
+from analysis.publish.record import INTERACTIVE, Outcome, RunRecord, SignOffError, State
 
 # each report takes a kernel: keep them on one worker
 pytestmark = pytest.mark.xdist_group("signoff")
@@ -186,8 +185,8 @@ def test_draft_with_parameters_of_its_own_is_published_with_them(project: paths.
 def test_page_on_data_quality_is_signed_too(project: paths.Project) -> None:
     small(project, SHOWN.format("first"), notebook=plan.QUALITY_NOTEBOOK)
     made(project, with_quality=True)
-    signed(project, plan.QUALITY)
-    assert stored(project, plan.QUALITY).state is State.PUBLISHED
+    signed(project, record.QUALITY)
+    assert stored(project, record.QUALITY).state is State.PUBLISHED
 
 
 def test_auto_publish_needs_no_reader_and_says_so_in_the_record(drafted: paths.Project) -> None:
@@ -317,13 +316,13 @@ def test_figures_that_somebody_altered_are_shown_nowhere(drafted: paths.Project)
 def test_page_on_data_quality_with_a_damaged_record_is_not_signed_over(project: paths.Project) -> None:
     small(project, SHOWN.format("first"), notebook=plan.QUALITY_NOTEBOOK)
     made(project, with_quality=True)
-    signed(project, plan.QUALITY)
+    signed(project, record.QUALITY)
     small(project, SHOWN.format("second"), notebook=plan.QUALITY_NOTEBOOK)
     made(project, with_quality=True)
-    (project.reports / plan.QUALITY / record.FILE).write_text("{", encoding="utf-8")
+    (project.reports / record.QUALITY / record.FILE).write_text("{", encoding="utf-8")
     with pytest.raises(SignOffError, match=r"record\.json cannot be read"):
-        signed(project, plan.QUALITY)
-    assert "first" in words(page(project, plan.QUALITY))
+        signed(project, record.QUALITY)
+    assert "first" in words(page(project, record.QUALITY))
 
 
 def test_formats_stay_until_every_report_is_made_anew_without_them(drafted: paths.Project) -> None:

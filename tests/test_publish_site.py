@@ -13,7 +13,7 @@ from analysis.compare import change
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
 from analysis.evidence.cleaning import Evidence
 from analysis.present import wording
-from analysis.publish import batch, gate, plan, record, shelf, site
+from analysis.publish import batch, gate, record, shelf, site
 from analysis.publish.record import Outcome, RunRecord, SignOff, State
 
 # The index is made from what lies in `reports`. Here that is put there by hand, so that every
@@ -108,7 +108,7 @@ def full(project: paths.Project, evidence: Evidence) -> Any:
     failed = {"outcome": Outcome.FAILED, "headline": "cell 3 ended in ValueError: no file"}
     publish(project, "dorset", folder="failed", **failed)
     publish(project, "suffolk", folder="failed", **failed)
-    publish(project, plan.QUALITY)
+    publish(project, record.QUALITY)
     return index_of(project, evidence)
 
 
@@ -203,9 +203,9 @@ def test_both_inspections_of_staffordshire_are_named(project: paths.Project, evi
 
 def test_page_on_data_quality_is_linked_once_it_is_there(project: paths.Project, evidence: Evidence) -> None:
     before = index_of(project, evidence)
-    publish(project, plan.QUALITY, folder="failed", outcome=Outcome.FAILED)
+    publish(project, record.QUALITY, folder="failed", outcome=Outcome.FAILED)
     failed = index_of(project, evidence)
-    publish(project, plan.QUALITY)
+    publish(project, record.QUALITY)
     after = index_of(project, evidence)
     hrefs = [[link.get("href") for link in tree.iterfind(".//a")] for tree in (before, failed, after)]
     assert ["data-quality/report.html" in one for one in hrefs] == [False, False, True]

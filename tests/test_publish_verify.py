@@ -19,7 +19,7 @@ from analysis.publish.verify import Finding, State, UnknownFileError
 # two runs with kernels that all tests here share: keep them on one worker
 pytestmark = pytest.mark.xdist_group("verify")
 
-NAMES = ("dorset", "suffolk", plan.QUALITY)
+NAMES = ("dorset", "suffolk", record.QUALITY)
 FIRST, SECOND = (f"from IPython.display import HTML\nHTML('<p>{word}</p>')" for word in ("first", "second"))
 FIGURES = ("figures.csv", "figures.xlsx")
 
@@ -72,7 +72,7 @@ def sent(file: Path, folder: Path, *, name: str = "from a colleague") -> Path:
 
 def files_of(name: str) -> tuple[str, ...]:
     shown = ("report.html", "report.ipynb")
-    return shown if name == plan.QUALITY else (*shown, *FIGURES)
+    return shown if name == record.QUALITY else (*shown, *FIGURES)
 
 
 EVERY_FILE = [(name, file) for name in NAMES for file in files_of(name)]

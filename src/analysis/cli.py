@@ -245,17 +245,16 @@ def report(
     ] = False,
 ) -> None:
     """Make the reports of some forces or all that are out of date, and the index."""
-    from analysis.publish import batch, plan, shelf
-    from analysis.publish.job import INTERACTIVE, PDF
+    from analysis.publish import batch, record, shelf
     from analysis.publish.parameters import ParameterError
-    from analysis.publish.record import Outcome
+    from analysis.publish.record import INTERACTIVE, PDF, Outcome
 
     with _plainly(_complain_in_json if log_format is LogFormat.JSON else _complain):
         project = paths.project()
         place = shelf.at(output or project.reports)
         named = vocabulary.forces(project.raw)
         if timings and not forces and not all_:
-            _print_timings([shelf.recorded(place, name) for name in (*named.slugs, plan.QUALITY)])
+            _print_timings([shelf.recorded(place, name) for name in (*named.slugs, record.QUALITY)])
             return
         if bool(forces) == all_:
             raise ParameterError("Name one or more forces, or give --all: casegrade report warwickshire.")
@@ -522,10 +521,11 @@ def withdraw(
 
 
 def _named_reports(reports: list[str], project: paths.Project) -> list[str]:
-    from analysis.publish import plan
+
+    from analysis.publish import record
 
     named = vocabulary.forces(project.raw)
-    return list(dict.fromkeys(name if name == plan.QUALITY else named.named(name).slug for name in reports))
+    return list(dict.fromkeys(name if name == record.QUALITY else named.named(name).slug for name in reports))
 
 
 @app.command()

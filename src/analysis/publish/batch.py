@@ -32,9 +32,10 @@ from analysis.publish import (
     warm,
 )
 from analysis.publish.gate import GateError, Subject
-from analysis.publish.job import PDF, Job, Made, Words, failed
+from analysis.publish.job import Job, Made, Words, failed
 from analysis.publish.plan import Step
 from analysis.publish.record import (
+    PDF,
     Earlier,
     Outcome,
     Revision,
@@ -74,7 +75,7 @@ class Asked:
         values: checked parameters for the notebook, apart from `force`.
         with_quality: whether to make the page on data quality too.
         rebuild: make every report again, whatever is there.
-        formats: what each is to have besides the usual: `job.PDF`, `job.INTERACTIVE`.
+        formats: what each is to have besides the usual: `record.PDF`, `record.INTERACTIVE`.
         publish: whether reports are published without anybody having read them; else they are drafts.
     """
 
@@ -651,14 +652,14 @@ def _draft(
 ) -> tuple[Step, str, RunRecord]:
     folder, known = shelf.latest(place, name) or (name, None)
     if known is None:
-        how = "--all" if name == plan.QUALITY else name
+        how = "--all" if name == record.QUALITY else name
         raise SignOffError(
             f"There is no draft of {name}: make one with casegrade report {how}, if there are audits."
         )
     if known.state is not State.DRAFT:
         raise SignOffError(f"{name} is {known.state} already, and nothing newer has been drafted.")
     values = {key: value for key, value in known.parameters.items() if key != "force"}
-    is_quality = name == plan.QUALITY
+    is_quality = name == record.QUALITY
     asked = Asked(() if is_quality else (name,), values, is_quality)
     (step,) = planned(evidence, project, place, asked)
     if step.reasons:
@@ -761,7 +762,7 @@ def _withdrawn(known: RunRecord, project: paths.Project, place: Shelf, reason: s
     name = known.force
     withdrawal = Withdrawal(reason=reason, withdrawn=record.now())
     with paths.using(project):
-        title = wording.title(NoAudit(name)) if name != plan.QUALITY else QUALITY_TITLE
+        title = wording.title(NoAudit(name)) if name != record.QUALITY else QUALITY_TITLE
     try:
         page = site.tombstone(name, title, withdrawal, project, footer=footer(project)).encode()
     except GateError as error:

@@ -16,8 +16,6 @@ from analysis.publish.gate import Subject
 from analysis.publish.record import Outcome, Revision, SignOff
 from analysis.publish.revisions import History
 
-PDF, INTERACTIVE = "pdf", "interactive"
-
 
 @dataclass(frozen=True)
 class Words:

@@ -17,8 +17,8 @@ from analysis.compare.graded import GradedAudit
 from analysis.compare.shares import CONFIDENCE
 from analysis.present import charts, message, pictures, sections, wording
 from analysis.publish import formats, gate, interactive, page, pdf, record, revisions, runner
-from analysis.publish.job import INTERACTIVE, PDF, Job, Made, failed, plain
-from analysis.publish.record import Outcome, Revision, State
+from analysis.publish.job import Job, Made, failed, plain
+from analysis.publish.record import INTERACTIVE, PDF, Outcome, Revision, State
 
 NOTEBOOK = "report.ipynb"
 

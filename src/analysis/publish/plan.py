@@ -16,7 +16,6 @@ from analysis.publish.shelf import Shelf
 
 FORCE_NOTEBOOK = "02_force_report.ipynb"
 QUALITY_NOTEBOOK = "01_data_quality.ipynb"
-QUALITY = "data-quality"
 
 EVIDENCE, NOTEBOOK, CODE, LIBRARIES, PARAMETERS, WORDS, FORBIDDEN = (
     "evidence",
@@ -177,7 +176,7 @@ def steps(
             WORDS: record.sha256(shared.words + vocabulary.listing(named)),
             **common,
         }
-        step = Step(QUALITY, None, QUALITY_NOTEBOOK, {}, depends_on, ())
+        step = Step(record.QUALITY, None, QUALITY_NOTEBOOK, {}, depends_on, ())
         found.append(_judged(step, place, wanted))
     return found
 

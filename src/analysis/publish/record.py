@@ -19,6 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from analysis import paths
 
 FILE = "record.json"
+# the report on the data as a whole, which is of no force
+QUALITY = "data-quality"
+# what reports are made as, besides the usual
+PDF, INTERACTIVE = "pdf", "interactive"
 # Versions of a report that its record remembers, so that an old copy is known as one.
 REMEMBERED = 100
 

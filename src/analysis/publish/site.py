@@ -299,7 +299,7 @@ class _Site:
         shown = self.told[: revisions.SHOWN]
         changes = [(self.names.get(one.force, one.force), revisions.sentence(one)) for one in shown]
         updated = max((row.updated for row in listed if row.updated is not None), default=None)
-        quality = shelf.recorded(self.place, plan.QUALITY)
+        quality = shelf.recorded(self.place, record.QUALITY)
         return _rendered(
             "index.html.j2",
             rows=[(row, minibars.svg(self.figures.get(row.force.slug, []))) for row in listed],
@@ -317,7 +317,7 @@ class _Site:
             updated=None if updated is None else wording.day(updated),
             footer=self.footer,
             limits=wording.LIMITS,
-            quality=None if quality is None else f"{plan.QUALITY}/{REPORT}",
+            quality=None if quality is None else f"{record.QUALITY}/{REPORT}",
             quality_version="" if quality is None else _version(quality)[0],
             script=page.template("index.js"),
             script_hash=page.hash_of(page.template("index.js")),

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from analysis.present import wording
-from analysis.publish import feed, page, plan, record, revisions, shelf
+from analysis.publish import feed, page, record, revisions, shelf
 from analysis.publish.record import Outcome, RunRecord
 from analysis.publish.shelf import Shelf
 
@@ -69,7 +69,7 @@ def verify(file: Path, place: Shelf, forces: Iterable[str], /) -> Finding:
     # some mail programs and spreadsheets end lines in their own way
     digests = {record.sha256(content), record.sha256(content.replace(b"\r\n", b"\n"))}
     beside = record.parse(_beside(file))
-    names = [*forces, plan.QUALITY]
+    names = [*forces, record.QUALITY]
     known = {name: found for name in names if (found := shelf.recorded(place, name)) is not None}
     waiting = [found for name in known if (found := shelf.drafted(place, name)) is not None]
     came_along = [beside] if beside is not None and beside.outcome is not Outcome.FAILED else []

@@ -1,0 +1,1 @@
+"""What is due when, who runs it and who is told."""

@@ -1,0 +1,510 @@
+"""`schedule.toml`: which reports are due when, how they are made and who is told; checked, one entry per report."""
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from analysis import paths, vocabulary
+from analysis.present import plainly
+from analysis.publish import record
+from analysis.publish.record import INTERACTIVE, PDF
+from analysis.schedule import moments, places
+from analysis.schedule.moments import Blackout, Calendar, Line, MomentError
+from analysis.schedule.places import Key
+
+FILE = "schedule.toml"
+ALL = "all"
+LONDON = "Europe/London"
+
+# of one force, and so no setting of several
+_OF_ONE_FORCE = ("baseline", "follow_up")
+_SECRET = re.compile(r"pass(word|wd)|secret|token|webhook_url|api_?key", re.IGNORECASE)
+_LONGEST = 300
+
+
+class ScheduleError(Exception):
+    """A `schedule.toml` that cannot be used. The message says where, what is wrong and what to do."""
+
+
+def _listed(said: object) -> object:
+    """One text as a list of one, so that both may be written."""
+    if not isinstance(said, str | list):
+        raise ValueError("should be a text, or a list of texts")
+    return [said] if isinstance(said, str) else said
+
+
+def _plain(said: str) -> str:
+    if not said.strip() or len(said) > _LONGEST or not said.isprintable():
+        raise ValueError(f"should be a text of one line and at most {_LONGEST} letters")
+    return said
+
+
+def _address(said: str) -> str:
+    if (
+        not re.fullmatch(r"[!-~]+@[!-~]+", said)
+        or re.search(r"[\s,;<>\"()\[\]]", said)
+        or said.count("@") > 1
+    ):
+        raise ValueError("should be an e-mail address, without a name around it")
+    return said
+
+
+def _link(said: str) -> str:
+    if not re.fullmatch(r"(https?|file)://[!-~]+", said) or re.search(r"[\s\"<>]|://[^/]*@", said):
+        raise ValueError("should be an address that begins with https://, without a password in it")
+    return said.rstrip("/")
+
+
+def _day(said: object) -> object:
+    # pydantic would read a number or a text as a date
+    if not isinstance(said, date):
+        raise ValueError(
+            "should be a date or a time without quotes, such as 2027-03-25 or 2027-03-25T09:30:00"
+        )
+    return said
+
+
+def _one_of(words: Sequence[str], said: object) -> object:
+    if said not in words:
+        raise ValueError(f"should be one of: {', '.join(words)}")
+    return said
+
+
+def _value(said: object) -> object:
+    if not isinstance(said, str | bool | int | float):
+        raise ValueError("should be a text, a number, true or false")
+    return said
+
+
+_Text = Annotated[str, AfterValidator(_plain)]
+_Texts = Annotated[list[_Text], BeforeValidator(_listed), Field(min_length=1, max_length=100)]
+_Address = Annotated[str, AfterValidator(_address)]
+_Addresses = Annotated[list[_Address], BeforeValidator(_listed)]
+_Day = Annotated[Any, BeforeValidator(_day)]
+_Value = Annotated[Any, BeforeValidator(_value)]
+_Format = Annotated[str, BeforeValidator(partial(_one_of, (PDF, INTERACTIVE)))]
+
+FAILURE, RECOVERY, CHANGED = "failure", "recovery", "changed figures"
+_News = Annotated[str, BeforeValidator(partial(_one_of, (FAILURE, RECOVERY, CHANGED)))]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Retention(_Table):
+    """How long past runs of a report are kept: the last so many, and those of so many days; null for no limit."""
+
+    runs: int | None = Field(default=None, ge=1, le=1_000_000)
+    days: int | None = Field(default=None, ge=1, le=36_500)
+
+
+class Settings(_Table):
+    """What `[defaults]`, a group and a force may say; a force's own word counts most, then its group's."""
+
+    cron: _Texts | None = None
+    timezone: _Text | None = None
+    parameters: dict[str, _Value] | None = None
+    formats: list[_Format] | None = None
+    publish: bool | None = None
+    retries: int | None = Field(default=None, ge=0, le=20)
+    retry_after: int | None = Field(default=None, ge=0, le=604_800)
+    deadline: float | None = Field(default=None, ge=1, le=86_400)
+    retention: Retention | None = None
+    notify: _Addresses | None = None
+    not_before: _Day | None = None
+
+
+class Group(Settings):
+    """Settings of several forces, or of `all` that no other group names."""
+
+    forces: _Texts
+
+
+class BlackoutTable(_Table):
+    """A time in which nothing is run, for all or for some."""
+
+    start: _Day
+    end: _Day
+    reason: _Text
+    forces: _Texts | None = None
+
+
+class Release(_Table):
+    """The release calendar: what holds for every report."""
+
+    not_before: _Day | None = None
+    blackout: list[BlackoutTable] = Field(default=[], max_length=1000)
+
+
+class Mail(_Table):
+    """The mail server. Its password is no part of the schedule: see `credentials`."""
+
+    host: _Text
+    port: int = Field(default=587, ge=1, le=65_535)
+    security: Annotated[str, BeforeValidator(partial(_one_of, ("starttls", "tls")))] = "starttls"
+    sender: _Address
+    user: _Text | None = None
+    authority: _Text | None = Field(
+        default=None,
+        description="File with the certificate of the authority that the server's own is signed by.",
+    )
+
+
+class Notify(_Table):
+    """Who is told of what, and how. The webhook's address is no part of the schedule: see `credentials`."""
+
+    on: list[_News] = [FAILURE, RECOVERY, CHANGED]
+    link: Annotated[str, AfterValidator(_link)] | None = None
+    mail: Mail | None = None
+    webhook: Annotated[str, BeforeValidator(partial(_one_of, ("slack", "teams")))] | None = None
+
+
+class _File(_Table):
+    defaults: Settings = Settings()
+    groups: dict[str, Group] = {}
+    forces: dict[str, Settings] = {}
+    release: Release = Release()
+    notify: Notify = Notify()
+
+
+_DEFAULTS = Settings(
+    timezone=LONDON,
+    parameters={},
+    formats=[],
+    publish=False,
+    retries=2,
+    retry_after=600,
+    deadline=300.0,
+    retention=Retention(runs=100),
+    notify=[],
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One report and its rhythm.
+
+    Attributes:
+        name: slug of the force, or `data-quality`.
+        lines: cron lines; a moment of any of them makes it due.
+        calendar: when it may not be run.
+        parameters: for the notebook, not yet held against it.
+        formats: what it is to have besides the usual: `record.PDF`, `record.INTERACTIVE`.
+        publish: whether it is published without anybody having read it.
+        retries: how often it is tried again if it fails.
+        retry_after: how long after a failure.
+        deadline: seconds that it may take.
+        retention: which past runs are kept.
+        notify: addresses that are told.
+    """
+
+    name: str
+    lines: tuple[Line, ...]
+    calendar: Calendar
+    parameters: Mapping[str, str | bool | int | float]
+    formats: frozenset[str]
+    publish: bool
+    retries: int
+    retry_after: timedelta
+    deadline: float
+    retention: Retention
+    notify: tuple[str, ...]
+
+    @property
+    def timezone(self) -> str:
+        """The name of the time zone that its hours are of."""
+        return self.lines[0].zone
+
+
+@dataclass(frozen=True)
+class Rota:
+    """All entries, in alphabetical order of name, and who is told of them."""
+
+    entries: tuple[Entry, ...]
+    notify: Notify
+
+    def chosen(self, names: Sequence[str], /) -> tuple[Entry, ...]:
+        """The entries of some reports; all of them if none is named.
+
+        Raises:
+            ScheduleError: if one is not in the schedule.
+        """
+        known = [entry.name for entry in self.entries]
+        for name in names:
+            if name not in known:
+                raise ScheduleError(f"{name} is not in {FILE}: {vocabulary.near_words(name, known)}")
+        return tuple(entry for entry in self.entries if not names or entry.name in names)
+
+
+def read(project: paths.Project, path: Path | None = None, /) -> Rota:
+    """The schedule of a project, or the one in another file.
+
+    Raises:
+        ScheduleError: if there is none, or it cannot be used as it is; the message is one sentence.
+        ForcesError: if the list of forces cannot be read.
+    """
+    path = project.root / FILE if path is None else path
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ScheduleError(
+            f"{path.name} is missing: put one into the folder of the project, as docs/schedule.md describes."
+        ) from error
+    except OSError as error:
+        raise ScheduleError(f"{path.name} cannot be read ({error.strerror}): mend that.") from error
+    return parse(content, vocabulary.forces(project.raw), name=path.name)
+
+
+def parse(content: bytes, forces: vocabulary.Forces, /, *, name: str = FILE) -> Rota:
+    """The schedule that a file holds.
+
+    Raises:
+        ScheduleError: as `read`.
+    """
+    try:
+        text = content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ScheduleError(f"{name}, line {line}, is not UTF-8 text: save the file as UTF-8.") from error
+    return _Reader(name, text, forces).rota()
+
+
+class _Reader:
+    """One file on its way to entries; it knows on which line a complaint has its place."""
+
+    def __init__(self, name: str, text: str, forces: vocabulary.Forces):
+        self._name, self._text, self._forces = name, text, forces
+        self._lines: dict[Key, int] = {}
+
+    def rota(self) -> Rota:
+        tables = self._parsed()
+        self._lines = places.lines(self._text)
+        self._refuse_secrets(tables)
+        file = self._checked(tables)
+        members = self._members(file)
+        if not members:
+            raise ScheduleError(
+                f"{self._name} schedules nothing: add a table such as [forces.warwickshire], or a group of forces."
+            )
+        blackouts = [self._blackout(number, one, file) for number, one in enumerate(file.release.blackout)]
+        entries = tuple(
+            self._entry(name, of_name, file, [one for who, one in blackouts if who is None or name in who])
+            for name, of_name in sorted(members.items())
+        )
+        self._check_ways_to_tell(file)
+        return Rota(entries, file.notify)
+
+    def _error(self, key: Key, what: str) -> ScheduleError:
+        where = plainly.harmless(".".join(str(part + 1 if isinstance(part, int) else part) for part in key))
+        told = plainly.harmless(" ".join(what.split()))
+        end = "" if told.endswith("?") else "."
+        return ScheduleError(f"{self._name}, line {places.line(self._lines, key)}, {where[:100]} {told}{end}")
+
+    def _parsed(self) -> dict[str, Any]:
+        try:
+            return tomllib.loads(self._text)
+        except tomllib.TOMLDecodeError as error:
+            what, _, where = str(error).rpartition(" (at ")
+            found = re.match(r"line (\d+)", where)
+            line = int(found[1]) if found else self._text.count("\n") + 1
+        except (ValueError, OverflowError, RecursionError) as error:
+            # a date that no calendar has, a number of thousands of digits, arrays within arrays without end
+            what, line = str(error), None
+        told = plainly.harmless(" ".join(what.split()))[:150].rstrip(".")
+        at = "" if line is None else f", line {line},"
+        raise ScheduleError(f"{self._name}{at} is not TOML ({told}): mend that, and put texts into quotes.")
+
+    def _refuse_secrets(self, tables: Mapping[str, Any], key: Key = ()) -> None:
+        for name, value in tables.items():
+            if _SECRET.search(name) and key[-1:] != ("parameters",) and key not in (("groups",), ("forces",)):
+                raise self._error(
+                    (*key, name),
+                    "is no place for a secret: take it out, and see docs/schedule.md for where it goes",
+                )
+            if isinstance(value, dict):
+                self._refuse_secrets(value, (*key, name))
+
+    def _checked(self, tables: Mapping[str, Any]) -> _File:
+        try:
+            return _File.model_validate(tables)
+        except ValidationError as error:
+            found = min(error.errors(include_url=False), key=lambda one: places.line(self._lines, one["loc"]))
+        key, kind = found["loc"], found["type"]
+        if kind == "extra_forbidden":
+            words = vocabulary.near_words(str(key[-1]), self._known_beside(key))
+            raise self._error(key, f"is no key that is known here: {words}")
+        if kind == "missing":
+            raise self._error(key[:-1], f"lacks {key[-1]}: add that key")
+        what = str(found["msg"]).removeprefix("Value error, ")
+        what = what.replace("Input should", "should").replace("valid dictionary", "table")
+        what = re.sub(r" or instance of \w+", "", what)
+        got = found.get("input")
+        shown = f', but is "{str(got)[:60]}"' if isinstance(got, str | int | float) else ""
+        raise self._error(key, f"{what[:1].lower()}{what[1:]}{shown}")
+
+    def _known_beside(self, key: Key) -> list[str]:
+        names = [part for part in key[:-1] if isinstance(part, str)]
+        if names[-1:] == ["retention"]:
+            return list(Retention.model_fields)
+        tables: Mapping[tuple[str, ...], type[BaseModel]] = {
+            (): _File,
+            ("release",): Release,
+            ("release", "blackout"): BlackoutTable,
+            ("notify",): Notify,
+            ("notify", "mail"): Mail,
+        }
+        model = tables.get(tuple(names), Group if names[0] == "groups" else Settings)
+        return list(model.model_fields)
+
+    def _named(self, key: Key, said: str) -> str:
+        if said == record.QUALITY:
+            return said
+        try:
+            return self._forces.named(said).slug
+        except vocabulary.VocabularyError as error:
+            near = vocabulary.near_words(said, [*self._forces.slugs, record.QUALITY])
+            raise self._error(key, f'names "{said[:60]}", which is no force: {near}') from error
+
+    def _members(self, file: _File) -> dict[str, tuple[Key, ...]]:
+        """Every report that is scheduled, with the tables that settle it, the most particular first."""
+        group_of: dict[str, str] = {}
+        everyone: str | None = None
+        for group, settings in file.groups.items():
+            if settings.forces == [ALL]:
+                if everyone is not None:
+                    raise self._error(
+                        ("groups", group, "forces"), f'is "all", as that of {everyone}: keep one of them'
+                    )
+                everyone = group
+                continue
+            for said in settings.forces:
+                key = ("groups", group, "forces")
+                name = self._named(key, said)
+                if name in group_of:
+                    raise self._error(
+                        key, f"names {name}, which {group_of[name]} has too: keep it in one group"
+                    )
+                group_of[name] = group
+        own: dict[str, str] = {}
+        for said in file.forces:
+            name = self._named(("forces", said), said)
+            if name in own:
+                raise self._error(("forces", said), f'is the same force as "{own[name]}": keep one of them')
+            own[name] = said
+        names = {*group_of, *own, *((*self._forces.slugs, record.QUALITY) if everyone is not None else ())}
+        members: dict[str, tuple[Key, ...]] = {}
+        for name in names:
+            of_group = group_of.get(name, everyone)
+            tables: list[Key] = [("forces", own[name])] if name in own else []
+            tables += [("groups", of_group)] if of_group is not None else []
+            members[name] = (*tables, ("defaults",))
+        return members
+
+    def _entry(self, name: str, tables: Sequence[Key], file: _File, blackouts: Sequence[Blackout]) -> Entry:
+        def settled(setting: str) -> tuple[Key, Any]:
+            for table in tables:
+                if (value := getattr(_table(file, table), setting)) is not None:
+                    return (*table, setting), value
+            return (*tables[0], setting), getattr(_DEFAULTS, setting)
+
+        key, cron = settled("cron")
+        if cron is None:
+            raise self._error(tables[0], f'lacks cron: say when {name} is due, such as cron = "0 6 1 * *"')
+        zone = self._moment(*settled("timezone"), moments.zone)
+        lines = tuple(self._moment(key, one, lambda said: moments.line(said, zone)) for one in cron)
+        parameters: dict[str, Any] = {}
+        for table in reversed(tables):
+            given = _table(file, table).parameters or {}
+            self._check_parameters((*table, "parameters"), given, name)
+            parameters |= given
+        not_before = [self._moment(*settled("not_before"), lambda said: said and moments.moment(said, zone))]
+        key = ("release", "not_before")
+        not_before.append(
+            self._moment(
+                key, file.release.not_before, lambda said: said and moments.moment(said, self._zone(file))
+            )
+        )
+        return Entry(
+            name=name,
+            lines=lines,
+            calendar=Calendar(max((one for one in not_before if one), default=None), tuple(blackouts)),
+            parameters={} if name == record.QUALITY else parameters,
+            formats=frozenset(settled("formats")[1]),
+            publish=settled("publish")[1],
+            retries=settled("retries")[1],
+            retry_after=timedelta(seconds=settled("retry_after")[1]),
+            deadline=settled("deadline")[1],
+            retention=settled("retention")[1],
+            notify=tuple(dict.fromkeys(settled("notify")[1])),
+        )
+
+    def _moment(self, key: Key, said: Any, meaning: Callable[[Any], Any]) -> Any:
+        try:
+            return meaning(said)
+        except MomentError as error:
+            raise self._error(key, f"cannot be used: {error}") from error
+
+    def _zone(self, file: _File) -> str:
+        said = file.defaults.timezone or LONDON
+        return str(self._moment(("defaults", "timezone"), said, moments.zone))
+
+    def _check_parameters(self, key: Key, given: Mapping[str, Any], name: str) -> None:
+        for parameter in given:
+            if parameter == "force":
+                raise self._error(
+                    (*key, parameter), "is settled by the force that the table is of: take it out"
+                )
+            if parameter in _OF_ONE_FORCE and key[0] != "forces":
+                raise self._error(
+                    (*key, parameter), "belongs to one force: put it into that force's own table"
+                )
+            if name == record.QUALITY and key[0] == "forces":
+                raise self._error((*key, parameter), f"is nothing that {record.QUALITY} takes: take it out")
+
+    def _blackout(self, number: int, one: BlackoutTable, file: _File) -> tuple[set[str] | None, Blackout]:
+        key = ("release", "blackout", number)
+        zone = self._zone(file)
+        start = self._moment((*key, "start"), one.start, lambda said: moments.moment(said, zone))
+        end = self._moment((*key, "end"), one.end, lambda said: moments.moment(said, zone, is_end=True))
+        if end <= start:
+            raise self._error((*key, "end"), "should be after start")
+        names = None if one.forces is None or one.forces == [ALL] else set[str]()
+        if names is not None:
+            for said in one.forces or ():
+                names |= (
+                    {self._named((*key, "forces"), name) for name in file.groups[said].forces}
+                    if said in file.groups and file.groups[said].forces != [ALL]
+                    else {self._named((*key, "forces"), said)}
+                )
+        return names, Blackout(start, end, one.reason)
+
+    def _check_ways_to_tell(self, file: _File) -> None:
+        tables: Iterator[Key] = iter(
+            [
+                ("defaults",),
+                *(("groups", one) for one in file.groups),
+                *(("forces", one) for one in file.forces),
+            ]
+        )
+        for table in tables:
+            if _table(file, table).notify and file.notify.mail is None:
+                raise self._error(
+                    (*table, "notify"),
+                    "names addresses, but there is no [notify.mail]: add it, with host and sender",
+                )
+
+
+def _table(file: _File, key: Key) -> Settings:
+    found: Any = file
+    for part in key:
+        found = found[part] if isinstance(found, dict) else getattr(found, str(part))
+    assert isinstance(found, Settings)
+    return found
