@@ -67,9 +67,24 @@ FLOORS = (
     "publish.site",
     "publish.batch",
     "publish.verify",
+    "schedule.moments",
+    "schedule.places",
+    "schedule.rota",
+    "schedule.runs",
+    "schedule.due",
+    "schedule.coming",
+    "schedule.credentials",
+    "schedule.notices",
+    "schedule.outbox",
+    "schedule.running",
+    "schedule.serving",
+    "schedule.exports",
+    "schedule.lab",
+    "console",
+    "schedule.commands",
     "cli",
 )
-PACKAGES = ("", "evidence", "compare", "present", "publish")
+PACKAGES = ("", "evidence", "compare", "present", "publish", "schedule")
 BANNED_NAMES = {"utils", "helpers", "common", "config", "constants", "misc", "tools"}
 
 

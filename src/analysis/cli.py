@@ -1,11 +1,6 @@
-"""The `casegrade` command: a thin face over the modules below it.
-
-Exit codes: 0 done; 1 raw data to mend, or a report that failed, or a file that is superseded or altered;
-2 asked for something that does not exist or cannot be done; 3 another run is writing; 130 stopped by the user.
-"""
+"""The `casegrade` command: a thin face over the modules below it. Its exit codes are those of `console`."""
 
 import csv
-import json
 import os
 import sys
 import time
@@ -13,24 +8,20 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from analysis import paths, vocabulary
+from analysis import console, paths, vocabulary
+from analysis.schedule import commands, credentials
 
 if TYPE_CHECKING:
     from analysis.publish.batch import Result
     from analysis.publish.plan import Step
     from analysis.publish.record import RunRecord
-
-DATA_TO_MEND, NOT_POSSIBLE, LOCKED, INTERRUPTED = 1, 2, 3, 130
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,8 +29,6 @@ app = typer.Typer(
     add_completion=False,
     help="Graded child-protection case audits in, honest before/after reports per police force out.",
 )
-_out = Console(soft_wrap=True, highlight=False, emoji=False)
-_err = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 
 def main() -> None:
@@ -47,8 +36,13 @@ def main() -> None:
     app(prog_name="casegrade")
 
 
+app.add_typer(commands.app, name="schedule")
+app.command("clean-runs")(commands.clean_runs)
+
+
 @app.callback()
 def _project(
+    context: typer.Context,
     project: Annotated[
         Path | None,
         typer.Option(
@@ -58,65 +52,11 @@ def _project(
 ) -> None:
     if project is not None:
         os.environ[paths.VARIABLE] = str(project)
+    # whatever a command starts, notebooks among it, has no use for secrets
+    context.obj = {name: os.environ.pop(name) for name in credentials.NAMES if name in os.environ}
 
 
-def _complain(message: str) -> None:
-    # text from raw files is shown as it is: neither read as rich's markup nor let steer the terminal
-    shown = "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
-        for char in message
-    )
-    _err.print(shown, markup=False)
-
-
-@contextmanager
-def _plainly(complain: Callable[[str], None] = _complain) -> Iterator[None]:
-    """Tell expected errors in one sentence each, and leave with their exit code."""
-    from analysis.compare.graded import SelectionError
-    from analysis.evidence.faults import EvidenceError
-    from analysis.publish.cluster import ClusterError
-    from analysis.publish.gate import GateError
-    from analysis.publish.parameters import ParameterError
-    from analysis.publish.pdf import PdfError
-    from analysis.publish.record import SignOffError
-    from analysis.publish.restricted import RestrictedError
-    from analysis.publish.revisions import RevisionsError
-    from analysis.publish.shelf import LockedError, ShelfError
-    from analysis.publish.verify import UnknownFileError
-
-    to_mend = (EvidenceError, GateError, RestrictedError, RevisionsError, vocabulary.ForcesError)
-    impossible = (
-        ParameterError,
-        PdfError,
-        SelectionError,
-        vocabulary.VocabularyError,
-        paths.ProjectNotFoundError,
-        ClusterError,
-        ShelfError,
-        SignOffError,
-        UnknownFileError,
-    )
-    try:
-        yield
-    except to_mend as error:
-        complain(str(error))
-        raise typer.Exit(DATA_TO_MEND) from error
-    except impossible as error:
-        complain(str(error))
-        raise typer.Exit(NOT_POSSIBLE) from error
-    except LockedError as error:
-        complain(str(error))
-        raise typer.Exit(LOCKED) from error
-    except OSError as error:
-        told = error.filename or "a file"
-        complain(f"{told} cannot be used ({error.strerror or error}): mend that and run the command again.")
-        raise typer.Exit(NOT_POSSIBLE) from error
-    except KeyboardInterrupt as error:
-        complain("Stopped. Reports that were finished are in their place; the next run makes the rest.")
-        raise typer.Exit(INTERRUPTED) from error
-
-
-def _note_changes(raw: Path, say: Callable[[str], None] = _complain) -> None:
+def _note_changes(raw: Path, say: Callable[[str], None] = console.complain) -> None:
     from analysis.evidence import sources
 
     names = sources.changed(raw)
@@ -127,30 +67,26 @@ def _note_changes(raw: Path, say: Callable[[str], None] = _complain) -> None:
         )
 
 
-_Output = Annotated[str | None, typer.Option(help="Where the reports are, if not in the project's reports/.")]
-_Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait for another run that is writing.")]
-
-
 @app.command()
 def clean() -> None:
     """Clean data/raw into data/processed; tell of every row that was refused."""
     from analysis.evidence import cleaning
 
-    with _plainly():
+    with console.plainly():
         project = paths.project()
         _note_changes(project.raw)
         evidence = cleaning.clean(project.raw)
         cleaning.write(evidence, project=project)
         n_read = sum(evidence.rows_read.values())
         n_rejected = evidence.rejected.height
-        _out.print(
+        console.out.print(
             f"{n_read} rows read, {n_read - n_rejected} accepted, {n_rejected} rejected; "
             f"{evidence.audits.height} audits in data/processed."
         )
         for fault in evidence.faults:
-            _complain(fault.sentence)
+            console.complain(fault.sentence)
         if evidence.faults:
-            raise typer.Exit(DATA_TO_MEND)
+            raise typer.Exit(console.DATA_TO_MEND)
 
 
 @app.command()
@@ -163,24 +99,17 @@ def check(
     """Check data/raw against datapackage.json: checksums, columns, types, allowed values."""
     from analysis.evidence import sources
 
-    with _plainly():
+    with console.plainly():
         raw = paths.project().raw
         if record:
             changed = sources.record(raw)
-            _out.print(f"Recorded: {', '.join(changed)}." if changed else "Nothing has changed.")
+            console.out.print(f"Recorded: {', '.join(changed)}." if changed else "Nothing has changed.")
         faults = sources.check(raw)
         for fault in faults:
-            _complain(fault.sentence)
+            console.complain(fault.sentence)
         if faults:
-            raise typer.Exit(DATA_TO_MEND)
-        _out.print("data/raw is as datapackage.json describes it.")
-
-
-class LogFormat(StrEnum):
-    """How a run tells of itself."""
-
-    TEXT = "text"
-    JSON = "json"
+            raise typer.Exit(console.DATA_TO_MEND)
+        console.out.print("data/raw is as datapackage.json describes it.")
 
 
 @app.command()
@@ -213,7 +142,7 @@ def report(
     report_deadline: Annotated[
         float, typer.Option(min=1, help="Seconds that one report may take; then its kernel is killed.")
     ] = 300,
-    wait: _Wait = 60,
+    wait: console.Wait = 60,
     cluster: Annotated[
         str | None,
         typer.Option(
@@ -235,8 +164,8 @@ def report(
         ),
     ] = False,
     log_format: Annotated[
-        LogFormat, typer.Option(help="Tell of the run in words, or as one JSON object per line.")
-    ] = LogFormat.TEXT,
+        console.LogFormat, typer.Option(help="Tell of the run in words, or as one JSON object per line.")
+    ] = console.LogFormat.TEXT,
     timings: Annotated[
         bool,
         typer.Option(
@@ -249,7 +178,9 @@ def report(
     from analysis.publish.parameters import ParameterError
     from analysis.publish.record import INTERACTIVE, PDF, Outcome
 
-    with _plainly(_complain_in_json if log_format is LogFormat.JSON else _complain):
+    with console.plainly(
+        console.complain_in_json if log_format is console.LogFormat.JSON else console.complain
+    ):
         project = paths.project()
         place = shelf.at(output or project.reports)
         named = vocabulary.forces(project.raw)
@@ -293,7 +224,7 @@ def report(
     if timings:
         _print_timings([result.record for result in results])
     if any(result.outcome is Outcome.FAILED for result in results):
-        raise typer.Exit(DATA_TO_MEND)
+        raise typer.Exit(console.DATA_TO_MEND)
 
 
 def _given(pairs: list[str], **named: str | None) -> dict[str, str]:
@@ -309,8 +240,8 @@ def _given(pairs: list[str], **named: str | None) -> dict[str, str]:
 
 
 @contextmanager
-def _telling(log_format: LogFormat, n_reports: int) -> Iterator["_Teller"]:
-    teller = _JsonTeller(n_reports) if log_format is LogFormat.JSON else _TextTeller(n_reports)
+def _telling(log_format: console.LogFormat, n_reports: int) -> Iterator["_Teller"]:
+    teller = _JsonTeller(n_reports) if log_format is console.LogFormat.JSON else _TextTeller(n_reports)
     with teller.progress:
         yield teller
 
@@ -352,23 +283,23 @@ class _TextTeller(_Teller):
             MofNCompleteColumn(),
             TextColumn("{task.fields[failed]}"),
             TimeRemainingColumn(),
-            console=_err,
+            console=console.err,
             transient=True,
-            disable=not _err.is_terminal,
+            disable=not console.err.is_terminal,
         )
         self._task = self._bar.add_task("Reports", total=n_reports, failed="")
         self.progress = self._bar
 
     def say(self, message: str) -> None:
-        _complain(message)
+        console.complain(message)
 
     def plan(self, steps: "Sequence[Step]") -> None:
         table = Table("Report", "Would be made", "Why")
         for step in steps:
             told = "; ".join(step.reasons) or "nothing that it depends on changed"
             table.add_row(step.name, "yes" if step.is_due else "no", told)
-        _out.print(table)
-        _out.print(
+        console.out.print(table)
+        console.out.print(
             f"{sum(step.is_due for step in steps)} of {len(steps)} would be made. Nothing was written."
         )
 
@@ -378,9 +309,9 @@ class _TextTeller(_Teller):
         failed = f"{self._n_failed} failed" if self._n_failed else ""
         self._bar.update(self._task, advance=1, failed=failed)
         if result.outcome == "failed":
-            _complain(f"{result.name}: {result.headline}")
-        elif result.is_new and not _err.is_terminal:
-            _complain(f"{result.name}: {result.outcome} ({self._n_done} of {self._n_reports})")
+            console.complain(f"{result.name}: {result.headline}")
+        elif result.is_new and not console.err.is_terminal:
+            console.complain(f"{result.name}: {result.outcome} ({self._n_done} of {self._n_reports})")
 
     def end(self, results: "Sequence[Result]", index: str | None) -> None:
         if index is None:
@@ -389,18 +320,8 @@ class _TextTeller(_Teller):
         for outcome in dict.fromkeys(result.outcome for result in results):
             of_it = [result for result in results if result.outcome is outcome]
             table.add_row(str(outcome), str(len(of_it)), str(sum(result.is_new for result in of_it)))
-        _out.print(table)
-        _out.print(f"{time.monotonic() - self._started:.1f} seconds. Index: {index}")
-
-
-def _event(event: str, **fields: object) -> None:
-    moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-    _err.file.write(json.dumps({"event": event, "time": moment, **fields}, ensure_ascii=False) + "\n")
-    _err.file.flush()
-
-
-def _complain_in_json(message: str) -> None:
-    _event("error", message=message)
+        console.out.print(table)
+        console.out.print(f"{time.monotonic() - self._started:.1f} seconds. Index: {index}")
 
 
 class _JsonTeller(_Teller):
@@ -408,21 +329,21 @@ class _JsonTeller(_Teller):
 
     def __init__(self, n_reports: int):
         super().__init__(n_reports)
-        _event("begun", reports=n_reports)
+        console.event("begun", reports=n_reports)
 
     def say(self, message: str) -> None:
-        _event("message", message=message)
+        console.event("message", message=message)
 
     def plan(self, steps: "Sequence[Step]") -> None:
         for step in steps:
-            _event("planned", report=step.name, is_due=step.is_due, reasons=list(step.reasons))
+            console.event("planned", report=step.name, is_due=step.is_due, reasons=list(step.reasons))
 
     def told(self, result: "Result") -> None:
         fields: dict[str, object] = {}
         if result.is_new and result.record is not None:
             taken = (result.record.finished - result.record.started).total_seconds()
             fields = {"seconds": taken, "kernel": result.record.kernel, "run_id": result.record.run_id}
-        _event(
+        console.event(
             "report",
             report=result.name,
             outcome=str(result.outcome),
@@ -435,7 +356,7 @@ class _JsonTeller(_Teller):
     def end(self, results: "Sequence[Result]", index: str | None) -> None:
         counts = Counter(str(result.outcome) for result in results)
         made = sum(result.is_new for result in results)
-        _event(
+        console.event(
             "ended",
             outcomes=counts,
             made=made,
@@ -478,46 +399,46 @@ def publish(
             help="File that was read, such as a copy of report.html; refused if the draft is another by now."
         ),
     ] = None,
-    output: _Output = None,
-    wait: _Wait = 60,
+    output: console.Output = None,
+    wait: console.Wait = 60,
 ) -> None:
     """Publish drafts that a person has read: same figures, no mark of a draft, the reviewer in the record."""
     from analysis.publish import batch, shelf
 
-    with _plainly():
+    with console.plainly():
         project = paths.project()
         place = shelf.at(output or project.reports)
         names = _named_reports(reports, project)
         results = batch.sign(
-            project, place, names, reviewer=reviewer, read=read or (), wait=wait, say=_complain
+            project, place, names, reviewer=reviewer, read=read or (), wait=wait, say=console.complain
         )
         for result in results:
             if result.outcome == "failed":
-                _complain(f"{result.name}: {result.headline}")
+                console.complain(f"{result.name}: {result.headline}")
             else:
-                _out.print(
+                console.out.print(
                     f"{result.name}: published. {place.shown(f'{result.name}/report.html')}", markup=False
                 )
     if any(result.outcome == "failed" for result in results):
-        raise typer.Exit(DATA_TO_MEND)
+        raise typer.Exit(console.DATA_TO_MEND)
 
 
 @app.command()
 def withdraw(
     report: Annotated[str, typer.Argument(help="Force whose report is to go; or data-quality.")],
     reason: Annotated[str, typer.Option(help="Why, in a sentence for its readers.")],
-    output: _Output = None,
-    wait: _Wait = 60,
+    output: console.Output = None,
+    wait: console.Wait = 60,
 ) -> None:
     """Take a report away; a page that says so, when and why stays in its place."""
     from analysis.publish import batch, shelf
 
-    with _plainly():
+    with console.plainly():
         project = paths.project()
         place = shelf.at(output or project.reports)
         (name,) = _named_reports([report], project)
-        batch.withdraw(project, place, name, reason=reason, wait=wait, say=_complain)
-        _out.print(f"{name}: withdrawn. {place.shown(f'{name}/report.html')}", markup=False)
+        batch.withdraw(project, place, name, reason=reason, wait=wait, say=console.complain)
+        console.out.print(f"{name}: withdrawn. {place.shown(f'{name}/report.html')}", markup=False)
 
 
 def _named_reports(reports: list[str], project: paths.Project) -> list[str]:
@@ -531,13 +452,13 @@ def _named_reports(reports: list[str], project: paths.Project) -> list[str]:
 @app.command()
 def verify(
     files: Annotated[list[Path], typer.Argument(help="Files of a report, or copies of them.")],
-    output: _Output = None,
+    output: console.Output = None,
 ) -> None:
     """Say of a file that was passed on whether it is as published, a draft, superseded or altered."""
     from analysis.publish import shelf
     from analysis.publish import verify as verifying
 
-    with _plainly():
+    with console.plainly():
         project = paths.project()
         place = shelf.at(output or project.reports)
         slugs = vocabulary.forces(project.raw).slugs
@@ -548,14 +469,14 @@ def verify(
             try:
                 finding = verifying.verify(file, place, slugs)
             except verifying.UnknownFileError as error:
-                _complain(f"{about}{error}")
-                codes.append(NOT_POSSIBLE)
+                console.complain(f"{about}{error}")
+                codes.append(console.NOT_POSSIBLE)
                 continue
-            _out.print(about, finding.sentence, sep="", markup=False)
-            codes.append(0 if finding.state in as_made else DATA_TO_MEND)
+            console.out.print(about, finding.sentence, sep="", markup=False)
+            codes.append(0 if finding.state in as_made else console.DATA_TO_MEND)
     if any(codes):
         # what was altered weighs more than what nobody knows
-        raise typer.Exit(DATA_TO_MEND if DATA_TO_MEND in codes else NOT_POSSIBLE)
+        raise typer.Exit(console.DATA_TO_MEND if console.DATA_TO_MEND in codes else console.NOT_POSSIBLE)
 
 
 @app.command()
@@ -563,15 +484,15 @@ def notebooks() -> None:
     """Run the committed notebooks again and store them as run; then review what changed."""
     from analysis.publish import batch, runner
 
-    with _plainly():
+    with console.plainly():
         project = paths.project()
         batch.prepare(project)
         try:
             for notebook in batch.run_notebooks(project):
-                _out.print(notebook.relative_to(project.root))
+                console.out.print(notebook.relative_to(project.root))
         except runner.RunError as error:
-            _complain(str(error))
-            raise typer.Exit(DATA_TO_MEND) from error
+            console.complain(str(error))
+            raise typer.Exit(console.DATA_TO_MEND) from error
 
 
 @app.command()
@@ -582,9 +503,9 @@ def dictionary() -> None:
     from analysis.evidence import dictionary as described
     from analysis.publish import record
 
-    with _plainly():
+    with console.plainly():
         project = paths.project()
         text = described.page(project.raw, [*cleaning.SCHEMAS.values(), Figure])
         (project.docs / "data-dictionary.md").write_text(text, encoding="utf-8")
         (project.docs / "run-record.schema.json").write_text(record.schema(), encoding="utf-8")
-        _out.print("docs/data-dictionary.md, docs/run-record.schema.json")
+        console.out.print("docs/data-dictionary.md, docs/run-record.schema.json")

@@ -683,7 +683,7 @@ def _signed(
 
     signed = SignOff(reviewer=reviewer, signed=record.now(), draft=draft.outputs)
     (job,) = _jobs([step], evidence, project, place, Asked(()), Limits(), signed)
-    made = making.make(replace(job, executed=place.read(f"{folder}/{making.NOTEBOOK}")))
+    made = making.make(replace(job, executed=place.read(f"{folder}/{record.NOTEBOOK}")))
     if made.outcome is Outcome.FAILED:
         return Result(step.name, Outcome.FAILED, made.headline, True)
     outputs = {name: record.sha256(content) for name, content in made.files.items()}
@@ -767,7 +767,7 @@ def _withdrawn(known: RunRecord, project: paths.Project, place: Shelf, reason: s
         page = site.tombstone(name, title, withdrawal, project, footer=footer(project)).encode()
     except GateError as error:
         raise SignOffError(f"The reason says what no page may say, so give another: {error}") from error
-    files = {site.REPORT: page}
+    files = {record.PAGE: page}
     if (figures := shelf.unaltered(place, name, formats.CSV, known)) is not None:
         # for nobody to use: what comes in its place is held against them
         files[WITHDRAWN_FIGURES] = figures

@@ -18,9 +18,7 @@ from analysis.compare.shares import CONFIDENCE
 from analysis.present import charts, message, pictures, sections, wording
 from analysis.publish import formats, gate, interactive, page, pdf, record, revisions, runner
 from analysis.publish.job import Job, Made, failed, plain
-from analysis.publish.record import INTERACTIVE, PDF, Outcome, Revision, State
-
-NOTEBOOK = "report.ipynb"
+from analysis.publish.record import INTERACTIVE, NOTEBOOK, PDF, Outcome, Revision, State
 
 _OVERDUE = "the run's deadline had passed"
 # tables of the evidence that a report quotes
@@ -185,7 +183,7 @@ def _build(
             subject, is_interactive=True, scripts=interactive.scripts(), largest=interactive.LARGEST
         )
     gate.check(rendered, subject)
-    (made / page.REPORT).write_text(rendered, encoding="utf-8")
+    (made / record.PAGE).write_text(rendered, encoding="utf-8")
     if isinstance(examined, Comparison | SingleAudit):
         words = message.text(examined, status=text.status, is_draft=text.is_draft, publishers=publishers)
         (made / "summary.txt").write_text(words, encoding="utf-8")

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 HIDDEN_TAG = "notebook-only"
 # the page of a report, in its folder
-REPORT = "report.html"
 # pages about all reports
 INDEX, NATIONAL, ABOUT = "index.html", "national.html", "about.html"
 

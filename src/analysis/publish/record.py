@@ -19,6 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from analysis import paths
 
 FILE = "record.json"
+# a report as it is read, and as it was run
+PAGE, NOTEBOOK = "report.html", "report.ipynb"
 # the report on the data as a whole, which is of no force
 QUALITY = "data-quality"
 # what reports are made as, besides the usual

@@ -56,6 +56,9 @@ class Shelf(Protocol):
     def write(self, path: str, content: bytes, /) -> None:
         """Write a file, or replace it in one step."""
 
+    def names(self, folder: str, /) -> list[str]:
+        """What is in a folder, in order, apart from what begins with a dot; nothing if there is no such folder."""
+
     def place(self, name: str, files: Mapping[str, bytes], /) -> None:
         """Put a report in the place of its earlier version, its record among the files."""
 
@@ -140,6 +143,8 @@ class FolderShelf:
 
     def __init__(self, folder: Path, /):
         self.folder = folder
+        # set while this run holds the lock
+        self._is_held = False
 
     def read(self, path: str, /) -> bytes | None:
         """The content of a file; null if there is none."""
@@ -157,6 +162,16 @@ class FolderShelf:
         """Write a file, or replace it in one step."""
         with _used(self.folder):
             storage.write_bytes(self.folder / path, content)
+
+    def names(self, folder: str, /) -> list[str]:
+        """What is in a folder, in order, apart from what begins with a dot; nothing if there is no such folder."""
+        with _used(self.folder):
+            try:
+                return sorted(
+                    one.name for one in os.scandir(self.folder / folder) if not one.name.startswith(".")
+                )
+            except (FileNotFoundError, NotADirectoryError):
+                return []
 
     def place(self, name: str, files: Mapping[str, bytes], /) -> None:
         """Put a report in the place of its earlier version, in one step."""
@@ -183,7 +198,7 @@ class FolderShelf:
     def locked(self, *, wait: float, tell: Callable[[str], None] = lambda message: None) -> Iterator[None]:
         """The right to write here, for one run at a time. The system takes it back from one that dies.
 
-        Whatever a run that was killed left half done is cleared first.
+        Whatever a run that was killed left half done is cleared first. Who has the right already keeps it.
 
         Args:
             wait: seconds to wait for whoever holds it.
@@ -193,10 +208,14 @@ class FolderShelf:
             LockedError: if it is still held then.
             ShelfError: if nothing can be written here.
         """
+        if self._is_held:
+            yield
+            return
         with _used(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / LOCK, is_singleton=False)
             self._acquire(lock, wait, tell)
+        self._is_held = True
         try:
             with _used(self.folder):
                 storage.recover(self.folder)
@@ -206,6 +225,7 @@ class FolderShelf:
                 storage.write_bytes(self.folder / _HOLDER, _holder())
             yield
         finally:
+            self._is_held = False
             (self.folder / _HOLDER).unlink(missing_ok=True)
             lock.release()
 
@@ -284,6 +304,15 @@ class RemoteShelf:
             self._files.makedirs(self._path(path).rpartition("/")[0], exist_ok=True)
             self._files.pipe_file(self._path(path), content, **how)
 
+    def names(self, folder: str, /) -> list[str]:
+        """What is in a folder, in order, apart from what begins with a dot; nothing if there is no such folder."""
+        with _used(self._url, Exception):
+            try:
+                found = [path.rstrip("/").rpartition("/")[2] for path in self._listed(folder)]
+            except FileNotFoundError:
+                return []
+        return sorted(name for name in found if not name.startswith("."))
+
     def place(self, name: str, files: Mapping[str, bytes], /) -> None:
         """Put a report in the place of its earlier version: its files, and last its record.
 
@@ -319,6 +348,8 @@ class RemoteShelf:
     def locked(self, *, wait: float, tell: Callable[[str], None] = lambda message: None) -> Iterator[None]:
         """The right to write here, for one run at a time, by a file that its holder renews while it lives.
 
+        Who has the right already keeps it.
+
         Args:
             wait: seconds to wait for whoever holds it.
             tell: is told whom this run waits for.
@@ -327,6 +358,9 @@ class RemoteShelf:
             LockedError: if it is still held then.
             ShelfError: if nothing can be written here.
         """
+        if self._holder is not None:
+            yield
+            return
         self._check_bucket()
         mine = uuid.uuid4().hex
         deadline, has_told = time.monotonic() + wait, False

@@ -24,7 +24,6 @@ from analysis.publish.shelf import Shelf
 from analysis.vocabulary import Grade
 
 INDEX, NATIONAL, ABOUT = page.INDEX, page.NATIONAL, page.ABOUT
-REPORT = page.REPORT
 NOT_RUN, SUPERSEDED = "not run yet", "superseded"
 # what a report leaves behind besides its page, for readers
 _FORMATS: Mapping[str, str] = {
@@ -134,7 +133,7 @@ def _row(
     done = versions.placed
     if done is None and place.has(f"{force.slug}/{record.FILE}"):
         return Row(force, Outcome.FAILED, wording.capitalised(f"{plan.UNKNOWN}."))
-    if done is None or REPORT not in done.outputs or not place.has(f"{force.slug}/{REPORT}"):
+    if done is None or record.PAGE not in done.outputs or not place.has(f"{force.slug}/{record.PAGE}"):
         if failure is not None:
             return Row(force, Outcome.FAILED, _failed(failure, has_error=has_errors))
         if has_audits:
@@ -142,7 +141,7 @@ def _row(
         none = wording.headline(NoAudit(force.slug))
         return Row(force, Outcome.NO_AUDITS, none, notes=_untranscribed(known.excerpt))
     version, updated = _version(done)
-    waiting = f"{force.slug}/{shelf.DRAFT_FOLDER}/{REPORT}"
+    waiting = f"{force.slug}/{shelf.DRAFT_FOLDER}/{record.PAGE}"
     draft = waiting if versions.waiting is not None and place.has(waiting) else None
     row = Row(
         force,
@@ -154,7 +153,7 @@ def _row(
         compared="" if done.state is State.WITHDRAWN else done.about,
         level=float(done.parameters.get("confidence", CONFIDENCE)),
         is_pair=len(done.compared) > 1,
-        href=f"{force.slug}/{REPORT}",
+        href=f"{force.slug}/{record.PAGE}",
         draft=draft,
         files=tuple(
             (words, f"{force.slug}/{name}") for name, words in _FORMATS.items() if name in done.outputs
@@ -233,7 +232,7 @@ def pages(
     made[feed.FILE] = feed.atom(
         told,
         names=names,
-        page=REPORT,
+        page=record.PAGE,
         since=sources.datapackage(project.raw).created,
         drafts={row.force.slug: row.draft for row in listed if row.draft is not None},
     )
@@ -317,7 +316,7 @@ class _Site:
             updated=None if updated is None else wording.day(updated),
             footer=self.footer,
             limits=wording.LIMITS,
-            quality=None if quality is None else f"{record.QUALITY}/{REPORT}",
+            quality=None if quality is None else f"{record.QUALITY}/{record.PAGE}",
             quality_version="" if quality is None else _version(quality)[0],
             script=page.template("index.js"),
             script_hash=page.hash_of(page.template("index.js")),

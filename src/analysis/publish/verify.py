@@ -112,7 +112,7 @@ def verify(file: Path, place: Shelf, forces: Iterable[str], /) -> Finding:
 def _current(found: RunRecord) -> set[str]:
     """Hashes of the files that a version is made of; of one that was withdrawn, of the page that says so."""
     if found.state is record.State.WITHDRAWN:
-        return {digest for name, digest in found.outputs.items() if name == page.REPORT}
+        return {digest for name, digest in found.outputs.items() if name == record.PAGE}
     return set(found.outputs.values())
 
 

@@ -32,14 +32,19 @@ class Line:
 
     def last(self, now: datetime, /) -> datetime | None:
         """The latest moment at or before `now`; null if there has been none in forty years."""
-        until = self._local(now + timedelta(seconds=1))
-        if self._shifts_around(now):
-            # an hour that comes twice is read once: the line's own order of moments is not that of time
-            until = self._local(now + _SHIFT)
-        earlier = (moment.astimezone(UTC) for moment in CronSim(self.text, until, reverse=True))
-        return next(
-            (moment for moment in _within(earlier, now - _NEVER, now + _SHIFT) if moment <= now), None
-        )
+        # going back, the library can pass by moments around a shift of the clocks; going forward, it does not
+        for near in CronSim(self.text, self._local(now + timedelta(seconds=1)), reverse=True):
+            earlier = near.astimezone(UTC)
+            if earlier < now - _NEVER:
+                return None
+            last = None
+            for moment in self.following(earlier - timedelta(minutes=1)):
+                if moment > now:
+                    break
+                last = moment
+            if last is not None:
+                return last
+        return None
 
     def following(self, now: datetime, /) -> Iterator[datetime]:
         """The moments after `now`, in order; they end where there is none for forty years."""
@@ -59,13 +64,6 @@ class Line:
     def _shifts_around(self, now: datetime) -> bool:
         before, after = self._local(now - _SHIFT), self._local(now + _SHIFT)
         return before.utcoffset() != after.utcoffset()
-
-
-def _within(moments: Iterator[datetime], since: datetime, until: datetime) -> Iterator[datetime]:
-    for moment in moments:
-        if not since <= moment <= until:
-            return
-        yield moment
 
 
 def line(text: str, zone: str, /) -> Line:

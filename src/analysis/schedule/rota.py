@@ -175,6 +175,9 @@ class _File(_Table):
     notify: Notify = Notify()
 
 
+# of reports that are in no schedule too
+RETENTION = Retention(runs=100)
+
 _DEFAULTS = Settings(
     timezone=LONDON,
     parameters={},
@@ -183,7 +186,7 @@ _DEFAULTS = Settings(
     retries=2,
     retry_after=600,
     deadline=300.0,
-    retention=Retention(runs=100),
+    retention=RETENTION,
     notify=[],
 )
 

@@ -1,0 +1,294 @@
+"""The commands `casegrade schedule …` and `casegrade clean-runs`."""
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from analysis import console, paths, vocabulary
+
+if TYPE_CHECKING:
+    from analysis.publish.shelf import Shelf
+    from analysis.schedule.due import Standing
+    from analysis.schedule.outbox import Telling
+    from analysis.schedule.rota import Entry, Rota
+    from analysis.schedule.runs import Run
+
+app = typer.Typer(no_args_is_help=True, help="Reports when they are due: schedule.toml says which and when.")
+
+_File = Annotated[Path | None, typer.Option(help="The schedule, if not the project's schedule.toml.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+_Names = Annotated[
+    list[str] | None, typer.Argument(help="Forces, or data-quality; by default all in the schedule.")
+]
+
+
+@app.command("run-due")
+def run_due(
+    context: typer.Context,
+    reports: _Names = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Run what has failed for good once more, without waiting.")
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Reports to make at a time; by default one per processor.")
+    ] = None,
+    wait: console.Wait = 0,
+    output: console.Output = None,
+    schedule: _File = None,
+    log_format: Annotated[
+        console.LogFormat, typer.Option(help="Tell of the runs in words, or as one JSON object per line.")
+    ] = console.LogFormat.TEXT,
+) -> None:
+    """Run what is due now, each report once, and tell who is to be told. Call it as often as you like."""
+    from analysis.schedule import running
+
+    is_json = log_format is console.LogFormat.JSON
+    complain = console.complain_in_json if is_json else console.complain
+    with console.plainly(complain):
+        project = paths.project()
+        place, rota = _place(project, output), _rota(project, schedule)
+        say = (lambda message: console.event("message", message=message)) if is_json else console.complain
+        ended = running.run_due(
+            project,
+            place,
+            rota,
+            names=_slugs(reports or (), project),
+            again=again,
+            wait=wait,
+            make=running.batches(jobs=jobs or os.cpu_count() or 1, say=say),
+            telling=_telling(context, project, place, rota),
+            tell=_tell_in_json if is_json else _tell,
+            say=say,
+        )
+        if not ended and not is_json:
+            console.out.print("Nothing is due.")
+    if any(run.end == "failed" for run in ended):
+        raise typer.Exit(console.DATA_TO_MEND)
+
+
+def _place(project: paths.Project, output: str | None) -> "Shelf":
+    from analysis.publish import shelf
+
+    return shelf.at(output or project.reports)
+
+
+def _rota(project: paths.Project, schedule: Path | None) -> "Rota":
+    from analysis.schedule import rota
+
+    return rota.read(project, schedule)
+
+
+def _slugs(reports: Sequence[str], project: paths.Project) -> list[str]:
+    from analysis.publish import record
+
+    named = vocabulary.forces(project.raw)
+    return [name if name == record.QUALITY else named.named(name).slug for name in reports]
+
+
+def _telling(
+    context: typer.Context, project: paths.Project, place: "Shelf", rota: "Rota"
+) -> "Telling | None":
+    from analysis.publish import record
+    from analysis.schedule import credentials
+    from analysis.schedule.outbox import Telling
+
+    if rota.notify.mail is None and rota.notify.webhook is None:
+        return None
+    named = vocabulary.forces(project.raw)
+    return Telling(
+        settings=rota.notify,
+        # what the command was begun with, and keeps from whatever it starts
+        credentials=credentials.take(context.obj),
+        named=lambda name: (
+            "The page on data quality" if name == record.QUALITY else named.named(name).full_name
+        ),
+        shown=place.shown,
+    )
+
+
+def _tell(run: "Run") -> None:
+    if run.end == "begun":
+        more = f", for {run.missed} more that were missed" if run.missed else ""
+        attempt = f", attempt {run.attempt}" if run.attempt > 1 else ""
+        console.complain(f"{run.report}: due {_utc(run.due)}{more}{attempt}")
+    else:
+        console.complain(f"{run.report}: {run.end}{f': {run.reason}' if run.reason else ''}")
+
+
+def _tell_in_json(run: "Run") -> None:
+    fields = run.model_dump(mode="json", exclude={"end"})
+    console.event("begun" if run.end == "begun" else "ended", end=str(run.end), **fields)
+
+
+@app.command("next")
+def next_(
+    reports: _Names = None,
+    count: Annotated[int, typer.Option(min=1, max=10_000, help="How many moments to show.")] = 10,
+    output: console.Output = None,
+    schedule: _File = None,
+    as_json: _Json = False,
+) -> None:
+    """Show the coming runs: what is due now, and at the next moments."""
+    from analysis.schedule import coming, running
+
+    with console.plainly():
+        project = paths.project()
+        place, rota = _place(project, output), _rota(project, schedule)
+        entries = rota.chosen(_slugs(reports or (), project))
+        _check_parameters(project, entries)
+        now = datetime.now(UTC)
+        found = coming.following(running.standings(place, entries, now), now, most=count)
+        if as_json:
+            typer.echo(
+                json.dumps(
+                    [
+                        {"when": one.when.isoformat(), "reports": one.reports, "note": one.note}
+                        for one in found
+                    ]
+                )
+            )
+            return
+        table = _table("When", "Reports", last="Note")
+        for one in found:
+            when = "now" if one.when <= now else _local(one.when, one.zone)
+            table.add_row(when, _several(one.reports, len(entries)), one.note)
+        console.show(table)
+
+
+def _check_parameters(project: paths.Project, entries: Sequence["Entry"]) -> None:
+    """Hold the parameters of the schedule against the notebook, before a run at night does."""
+    given = [entry.parameters for entry in entries if entry.parameters]
+    if given:
+        from analysis.publish import batch
+
+        for parameters in given:
+            batch.check_notebook(project, parameters)
+
+
+@app.command()
+def status(
+    reports: _Names = None, output: console.Output = None, schedule: _File = None, as_json: _Json = False
+) -> None:
+    """Show the last run of each report: how it ended, how long ago, and why."""
+    from analysis.schedule import running
+
+    with console.plainly():
+        project = paths.project()
+        place, rota = _place(project, output), _rota(project, schedule)
+        now = datetime.now(UTC)
+        found = running.standings(place, rota.chosen(_slugs(reports or (), project)), now)
+        if as_json:
+            typer.echo(json.dumps([_as_json(one, now) for one in found]))
+            return
+        table = _table("Report", "Last run", "Age", "Now", "Next", last="Reason")
+        for one in found:
+            last = one.last
+            table.add_row(
+                one.entry.name,
+                "none yet" if last is None else str(last.end),
+                "" if last is None else _age(now - (last.finished or last.started)),
+                str(one.state),
+                "now"
+                if one.state == "due"
+                else ""
+                if one.coming is None
+                else _local(one.coming, one.entry.timezone),
+                one.reason or (last.reason if last is not None else None) or "",
+            )
+        console.show(table)
+
+
+def _as_json(one: "Standing", now: datetime) -> dict[str, object]:
+    last = one.last
+    return {
+        "report": one.entry.name,
+        "state": str(one.state),
+        "due": None if one.due is None else one.due.isoformat(),
+        "next": None if one.coming is None else one.coming.isoformat(),
+        "held": one.reason,
+        "last": None if last is None else last.model_dump(mode="json"),
+        "age_seconds": None if last is None else (now - (last.finished or last.started)).total_seconds(),
+    }
+
+
+def _table(*columns: str, last: str) -> Table:
+    table = Table(box=SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    table.add_column(last)
+    return table
+
+
+def _several(names: Sequence[str], n_all: int) -> str:
+    if len(names) == n_all and n_all > 1:
+        return f"all {n_all}"
+    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:3])} and {len(names) - 3} more"
+
+
+def _utc(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _local(moment: datetime, zone: str) -> str:
+    return f"{moment.astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M %Z}"
+
+
+def _age(age: timedelta) -> str:
+    minutes = int(age.total_seconds() // 60)
+    for size, unit in ((1440, "d"), (60, "h")):
+        if minutes >= 2 * size:
+            return f"{minutes // size} {unit}"
+    return f"{max(minutes, 0)} min"
+
+
+def clean_runs(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be removed; remove nothing.")
+    ] = False,
+    runs_kept: Annotated[
+        int | None,
+        typer.Option("--runs", min=1, help="Keep the last so many of each, whatever the schedule says."),
+    ] = None,
+    days_kept: Annotated[
+        int | None,
+        typer.Option("--days", min=1, help="Keep those of so many days, whatever the schedule says."),
+    ] = None,
+    wait: console.Wait = 60,
+    output: console.Output = None,
+    schedule: _File = None,
+) -> None:
+    """Remove past runs that need not be kept; never those whose report was published."""
+    from analysis.schedule import rota as schedules
+    from analysis.schedule import runs
+
+    with console.plainly():
+        project = paths.project()
+        place = _place(project, output)
+        given = None
+        if runs_kept is not None or days_kept is not None:
+            given = schedules.Retention(runs=runs_kept, days=days_kept)
+        # with limits of its own it does without a schedule, which need not be there
+        entries = _rota(project, schedule).entries if given is None else ()
+        known = {entry.name: entry.retention for entry in entries}
+        now = datetime.now(UTC)
+        found = [
+            run
+            for report in runs.reports(place)
+            for run in runs.expired(place, report, given or known.get(report, schedules.RETENTION), now)
+        ]
+        if not dry_run and found:
+            with place.locked(wait=wait, tell=console.complain):
+                for run in found:
+                    runs.remove(place, run)
+        for run in found:
+            console.out.print(f"{run.report}/{run.run_id}: {run.end}", markup=False)
+        done = "would be removed" if dry_run else "removed"
+        console.out.print(f"{len(found)} {'run' if len(found) == 1 else 'runs'} {done}.")

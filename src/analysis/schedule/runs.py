@@ -1,0 +1,211 @@
+"""The runs of the schedule: for each moment that a report was due, what became of it. They are all that is remembered.
+
+A run is a folder `runs/<report>/<moment>-<attempt>/` beside the reports. `run.json` says how it went; `record.json`
+is the record of the report that it left, and a failed run's notebook is there as far as it came.
+"""
+
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from analysis.publish import record, shelf
+from analysis.publish.record import Earlier, RunRecord, State
+from analysis.publish.shelf import Shelf
+from analysis.schedule.rota import Retention
+
+FOLDER = "runs"
+FILE = "run.json"
+_STAMP = "%Y%m%dT%H%M%SZ"
+
+
+class End(StrEnum):
+    """How a run ended, or that it has not."""
+
+    BEGUN = "begun"
+    MADE = "made"
+    UNCHANGED = "unchanged"
+    NO_AUDITS = "no audits yet"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the report is as it should be after it."""
+        return self in (End.MADE, End.UNCHANGED, End.NO_AUDITS)
+
+
+class Origin(StrEnum):
+    """What started a run."""
+
+    SCHEDULE = "schedule"
+    LAB = "lab"
+
+
+class Run(BaseModel):
+    """One attempt to have a report as it should be at a moment. One file per run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run_id: str = Field(
+        description="Name of the run's folder: the moment it was due, and which attempt it was."
+    )
+    report: str = Field(description="Slug of the force; data-quality for the page on the data as a whole.")
+    origin: Origin = Field(default=Origin.SCHEDULE, description="What started it.")
+    due: datetime = Field(description="The moment it was due, in UTC.")
+    missed: int = Field(
+        default=0, description="How many earlier moments it stands for, as nothing ran at them."
+    )
+    attempt: int = Field(description="Which attempt for this moment it was, from 1.")
+    end: End = Field(description="How it ended.")
+    reason: str | None = Field(default=None, description="Why it failed, in one sentence; else null.")
+    made: str | None = Field(
+        default=None, description="run_id of the record of the report that it left; null for none."
+    )
+    started: datetime = Field(description="When it began, in UTC.")
+    finished: datetime | None = Field(default=None, description="When it ended, in UTC; null while it runs.")
+    host: str = Field(description="Name of the machine that it ran on.")
+
+
+def begin(
+    place: Shelf,
+    report: str,
+    /,
+    *,
+    due: datetime,
+    attempt: int,
+    now: datetime,
+    missed: int = 0,
+    origin: Origin = Origin.SCHEDULE,
+) -> Run:
+    """Say that a run begins, before it does, so that one that is killed is known to have begun."""
+    stamp = f"{due.astimezone(UTC):{_STAMP}}"
+    run = Run(
+        run_id=f"{stamp}-{attempt:03}" if origin is Origin.SCHEDULE else f"{stamp}-{origin}-{attempt:03}",
+        report=report,
+        origin=origin,
+        due=due,
+        missed=missed,
+        attempt=attempt,
+        end=End.BEGUN,
+        started=now,
+        host=socket.gethostname(),
+    )
+    _write(place, run)
+    return run
+
+
+def finish(
+    place: Shelf,
+    run: Run,
+    end: End,
+    /,
+    *,
+    now: datetime,
+    reason: str | None = None,
+    left: RunRecord | None = None,
+) -> Run:
+    """Say how a run ended, and keep the record that it left; a failed run's notebook too.
+
+    Args:
+        place: where the reports are.
+        run: from `begin`.
+        end: how it ended.
+        now: when.
+        reason: why it failed.
+        left: the record of the report that it left, made now or before; null if there is none.
+    """
+    finished = run.model_copy(
+        update={"end": end, "reason": reason, "finished": now, "made": None if left is None else left.run_id}
+    )
+    folder = _folder(run)
+    if left is not None and end in (End.MADE, End.FAILED):
+        place.write(f"{folder}/{record.FILE}", record.text(left).encode())
+    if end is End.FAILED:
+        notebook = place.read(f"{run.report}/{shelf.FAILED_FOLDER}/{record.NOTEBOOK}")
+        failure = shelf.failure(place, run.report)
+        if (
+            notebook is not None
+            and failure is not None
+            and left is not None
+            and failure.run_id == left.run_id
+        ):
+            place.write(f"{folder}/{record.NOTEBOOK}", notebook)
+    # last: a run that has ended has all its files
+    _write(place, finished)
+    return finished
+
+
+def of(place: Shelf, report: str, /) -> Iterator[Run]:
+    """The runs of a report, the one that was due last first; what cannot be read is passed over."""
+    for run_id in reversed(place.names(f"{FOLDER}/{report}")):
+        if (run := _read(place, report, run_id)) is not None:
+            yield run
+
+
+def reports(place: Shelf, /) -> list[str]:
+    """The reports that have runs, in alphabetical order."""
+    return [name for name in place.names(FOLDER) if any(True for _ in of(place, name))]
+
+
+def expired(place: Shelf, report: str, retention: Retention, now: datetime, /) -> list[Run]:
+    """The runs of a report that need not be kept, the one that was due last first.
+
+    The last so many are kept, and those of the last so many days; with both limits, what either keeps. Kept
+    besides are the last run of the schedule, which says what is due, one that has not ended, and what was
+    published, at once or after somebody had read it.
+    """
+    if retention.runs is None and retention.days is None:
+        return []
+    if retention.days is None and len(place.names(f"{FOLDER}/{report}")) <= (retention.runs or 0):
+        return []
+    past = list(of(place, report))
+    last = next((run for run in past if run.origin is Origin.SCHEDULE), None)
+    since = None if retention.days is None else now - timedelta(days=retention.days)
+    old = [
+        run
+        for number, run in enumerate(past)
+        if number >= (retention.runs or 0)
+        and (since is None or run.started <= since)
+        and run.end is not End.BEGUN
+        and run is not last
+    ]
+    return [run for run in old if not _is_published(place, run)] if old else []
+
+
+def _is_published(place: Shelf, run: Run) -> bool:
+    """Whether what a run left was published: as it was, or made again without the mark of a draft."""
+    known = shelf.recorded(place, run.report)
+    left = record.parse(place.read(f"{_folder(run)}/{record.FILE}"))
+    if known is None or run.made is None:
+        return False
+    versions: list[RunRecord | Earlier] = [known, *known.earlier]
+    for version in versions:
+        if version.run_id == run.made and version.state is not State.DRAFT:
+            return True
+        if version.sign_off is not None and left is not None and version.sign_off.draft == left.outputs:
+            return True
+    return False
+
+
+def remove(place: Shelf, run: Run, /) -> None:
+    """Remove what is kept of a run."""
+    place.clear_beside(f"{FOLDER}/{run.report}", run.run_id)
+
+
+def _folder(run: Run) -> str:
+    return f"{FOLDER}/{run.report}/{run.run_id}"
+
+
+def _write(place: Shelf, run: Run) -> None:
+    place.write(f"{_folder(run)}/{FILE}", (run.model_dump_json(indent=2) + "\n").encode())
+
+
+def _read(place: Shelf, report: str, run_id: str) -> Run | None:
+    content = place.read(f"{FOLDER}/{report}/{run_id}/{FILE}")
+    try:
+        return None if content is None else Run.model_validate_json(content)
+    except ValueError:
+        return None
