@@ -39,7 +39,9 @@ Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait for another ru
 def show(table: Table) -> None:
     """Print a table; into a file or a pipe as wide as it is."""
     # rich takes 80 letters for the width of what is no terminal, and cuts words to fit
-    out.print(table, width=None if out.is_terminal else _WIDE)
+    if not out.is_terminal:
+        out.width = _WIDE
+    out.print(table)
 
 
 def complain(message: str) -> None:

@@ -128,7 +128,6 @@ def _systemd(rota: Rota, setup: Setup) -> dict[str, str]:
         "user": setup.user,
         "port": _PORT,
         "longest": _longest(rota),
-        "is_in_a_home": any(path.startswith(("/home/", "/root/", "/run/user/")) for path in (home, command)),
     }
     names = ("casegrade-run-due.service", "casegrade-run-due.timer", "casegrade-serve.service")
     return {name: _rendered(name, **values) for name in names}

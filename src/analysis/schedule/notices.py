@@ -359,6 +359,10 @@ class _Connection:
             raise _NoMailError(
                 f"[notify.mail] names a user, but there is no password: set {PASSWORD} or {PASSWORD}_FILE."
             )
+        if mail.user is not None and not mail.user.isascii():
+            raise _NoMailError(
+                "user in [notify.mail] has letters outside ASCII: mail servers do not take them."
+            )
         try:
             context = ssl.create_default_context(cafile=mail.authority)
         except (OSError, ValueError):
@@ -382,8 +386,6 @@ class _Connection:
                 client.starttls(context=context)
             client.ehlo()
             if mail.user is not None and password is not None:
-                if not client.has_extn("auth"):
-                    raise _NoMailError("the mail server takes no password: take user out of [notify.mail].")
                 client.login(mail.user, password)
         except Exception as error:
             if client is not None:
@@ -399,6 +401,11 @@ class _Connection:
             answer = self._answer(error.smtp_code, error.smtp_error)
             return _NoMailError(
                 f"the mail server refuses user and password ({answer}): check user in [notify.mail], and {PASSWORD}."
+            )
+        if isinstance(error, smtplib.SMTPNotSupportedError) or type(error) is smtplib.SMTPException:
+            return _NoMailError(
+                "the mail server takes no password in any way known here: check host and port in [notify.mail], or "
+                "take user out there."
             )
         if isinstance(error, ssl.SSLCertVerificationError):
             return _NoMailError(
@@ -416,6 +423,8 @@ class _Connection:
 
     def _answer(self, code: int, answer: bytes | str) -> str:
         """What the server answered, in one line; a server may quote what it was sent."""
+        if code < 0:
+            return "what it answers is not how mail servers speak"
         said = answer if isinstance(answer, str) else answer.decode("ascii", "replace")
         # before it is cut, as half a secret would not be found
         return f"{code} {self._credentials.redacted(_line(said))[:_LONGEST_ANSWER]}".strip()
@@ -444,6 +453,8 @@ def _told(error: BaseException) -> str:
         return "it hung up, or did not answer in time"
     if isinstance(error, OSError) and str(error).startswith("Tunnel connection failed"):
         return "the proxy lets nothing through"
+    if isinstance(error, http.client.HTTPException):
+        return "what it answers is not how web servers speak"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return type(error).__name__

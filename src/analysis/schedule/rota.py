@@ -2,9 +2,9 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +12,6 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from analysis import paths, vocabulary
-from analysis.present import plainly
 from analysis.publish import record
 from analysis.publish.record import INTERACTIVE, PDF
 from analysis.schedule import moments, places
@@ -280,6 +279,11 @@ def parse(content: bytes, forces: vocabulary.Forces, /, *, name: str = FILE) -> 
     return _Reader(name, text, forces).rota()
 
 
+def _shown(said: str) -> str:
+    """What a file says, on one line and without what a terminal would not show, or be steered by."""
+    return "".join(char if char.isprintable() else f"[U+{ord(char):04X}]" for char in " ".join(said.split()))
+
+
 class _Reader:
     """One file on its way to entries; it knows on which line a complaint has its place."""
 
@@ -297,17 +301,18 @@ class _Reader:
             raise ScheduleError(
                 f"{self._name} schedules nothing: add a table such as [forces.warwickshire], or a group of forces."
             )
+        for table in _tables(file):
+            self._check(file, table)
         blackouts = [self._blackout(number, one, file) for number, one in enumerate(file.release.blackout)]
         entries = tuple(
             self._entry(name, of_name, file, [one for who, one in blackouts if who is None or name in who])
             for name, of_name in sorted(members.items())
         )
-        self._check_ways_to_tell(file)
         return Rota(entries, file.notify)
 
     def _error(self, key: Key, what: str) -> ScheduleError:
-        where = plainly.harmless(".".join(str(part + 1 if isinstance(part, int) else part) for part in key))
-        told = plainly.harmless(" ".join(what.split()))
+        where = _shown(".".join(str(part + 1 if isinstance(part, int) else part) for part in key))
+        told = _shown(what)
         end = "" if told.endswith("?") else "."
         return ScheduleError(f"{self._name}, line {places.line(self._lines, key)}, {where[:100]} {told}{end}")
 
@@ -321,7 +326,7 @@ class _Reader:
         except (ValueError, OverflowError, RecursionError) as error:
             # a date that no calendar has, a number of thousands of digits, arrays within arrays without end
             what, line = str(error), None
-        told = plainly.harmless(" ".join(what.split()))[:150].rstrip(".")
+        told = _shown(what)[:150].rstrip(".")
         at = "" if line is None else f", line {line},"
         raise ScheduleError(f"{self._name}{at} is not TOML ({told}): mend that, and put texts into quotes.")
 
@@ -364,7 +369,7 @@ class _Reader:
             ("notify",): Notify,
             ("notify", "mail"): Mail,
         }
-        model = tables.get(tuple(names), Group if names[0] == "groups" else Settings)
+        model = tables.get(tuple(names), Group if names[:1] == ["groups"] else Settings)
         return list(model.model_fields)
 
     def _named(self, key: Key, said: str) -> str:
@@ -374,6 +379,9 @@ class _Reader:
             return self._forces.named(said).slug
         except vocabulary.VocabularyError as error:
             near = vocabulary.near_words(said, [*self._forces.slugs, record.QUALITY])
+            if not near.startswith("did you mean"):
+                # all of them would make a sentence that nobody reads
+                near = "data/raw/forces.csv has their names"
             raise self._error(key, f'names "{said[:60]}", which is no force: {near}') from error
 
     def _members(self, file: _File) -> dict[str, tuple[Key, ...]]:
@@ -418,27 +426,23 @@ class _Reader:
                     return (*table, setting), value
             return (*tables[0], setting), getattr(_DEFAULTS, setting)
 
-        key, cron = settled("cron")
+        _, cron = settled("cron")
         if cron is None:
             raise self._error(tables[0], f'lacks cron: say when {name} is due, such as cron = "0 6 1 * *"')
-        zone = self._moment(*settled("timezone"), moments.zone)
-        lines = tuple(self._moment(key, one, lambda said: moments.line(said, zone)) for one in cron)
+        _, zone = settled("timezone")
         parameters: dict[str, Any] = {}
         for table in reversed(tables):
-            given = _table(file, table).parameters or {}
-            self._check_parameters((*table, "parameters"), given, name)
-            parameters |= given
-        not_before = [self._moment(*settled("not_before"), lambda said: said and moments.moment(said, zone))]
-        key = ("release", "not_before")
-        not_before.append(
-            self._moment(
-                key, file.release.not_before, lambda said: said and moments.moment(said, self._zone(file))
-            )
-        )
+            parameters |= _table(file, table).parameters or {}
+        of_all = file.release.not_before
+        key, own = settled("not_before")
+        begins = [
+            self._moment(("release", "not_before"), of_all, _zone(file)),
+            self._moment(key, own, zone),
+        ]
         return Entry(
             name=name,
-            lines=lines,
-            calendar=Calendar(max((one for one in not_before if one), default=None), tuple(blackouts)),
+            lines=tuple(self._line(settled("cron")[0], one, zone) for one in cron),
+            calendar=Calendar(max((one for one in begins if one), default=None), tuple(blackouts)),
             parameters={} if name == record.QUALITY else parameters,
             formats=frozenset(settled("formats")[1]),
             publish=settled("publish")[1],
@@ -449,60 +453,73 @@ class _Reader:
             notify=tuple(dict.fromkeys(settled("notify")[1])),
         )
 
-    def _moment(self, key: Key, said: Any, meaning: Callable[[Any], Any]) -> Any:
+    def _check(self, file: _File, table: Key) -> None:
+        """Refuse what one table says that cannot be, whether or not another has the last word."""
+        settings = _table(file, table)
+        zone = settings.timezone or _zone(file)
         try:
-            return meaning(said)
+            moments.zone(zone)
+        except MomentError as error:
+            raise self._error((*table, "timezone"), f"cannot be used: {error}") from error
+        for one in settings.cron or ():
+            self._line((*table, "cron"), one, zone)
+        for parameter in settings.parameters or ():
+            key = (*table, "parameters", parameter)
+            if parameter == "force":
+                raise self._error(key, "is settled by the force that the table is of: take it out")
+            if parameter in _OF_ONE_FORCE and table[0] != "forces":
+                raise self._error(key, "belongs to one force: put it into that force's own table")
+            if table == ("forces", record.QUALITY):
+                raise self._error(key, f"is nothing that {record.QUALITY} takes: take it out")
+        if settings.notify and file.notify.mail is None:
+            raise self._error(
+                (*table, "notify"),
+                "names addresses, but there is no [notify.mail]: add it, with host and sender",
+            )
+
+    def _line(self, key: Key, said: str, zone: str) -> Line:
+        try:
+            return moments.line(said, zone)
         except MomentError as error:
             raise self._error(key, f"cannot be used: {error}") from error
 
-    def _zone(self, file: _File) -> str:
-        said = file.defaults.timezone or LONDON
-        return str(self._moment(("defaults", "timezone"), said, moments.zone))
-
-    def _check_parameters(self, key: Key, given: Mapping[str, Any], name: str) -> None:
-        for parameter in given:
-            if parameter == "force":
-                raise self._error(
-                    (*key, parameter), "is settled by the force that the table is of: take it out"
-                )
-            if parameter in _OF_ONE_FORCE and key[0] != "forces":
-                raise self._error(
-                    (*key, parameter), "belongs to one force: put it into that force's own table"
-                )
-            if name == record.QUALITY and key[0] == "forces":
-                raise self._error((*key, parameter), f"is nothing that {record.QUALITY} takes: take it out")
+    def _moment(self, key: Key, said: date | None, zone: str, *, is_end: bool = False) -> datetime | None:
+        try:
+            return None if said is None else moments.moment(said, zone, is_end=is_end)
+        except MomentError as error:
+            raise self._error(key, f"cannot be used: {error}") from error
 
     def _blackout(self, number: int, one: BlackoutTable, file: _File) -> tuple[set[str] | None, Blackout]:
         key = ("release", "blackout", number)
-        zone = self._zone(file)
-        start = self._moment((*key, "start"), one.start, lambda said: moments.moment(said, zone))
-        end = self._moment((*key, "end"), one.end, lambda said: moments.moment(said, zone, is_end=True))
-        if end <= start:
+        start = self._moment((*key, "start"), one.start, _zone(file))
+        end = self._moment((*key, "end"), one.end, _zone(file), is_end=True)
+        if start is None or end is None or end <= start:
             raise self._error((*key, "end"), "should be after start")
-        names = None if one.forces is None or one.forces == [ALL] else set[str]()
-        if names is not None:
-            for said in one.forces or ():
-                names |= (
-                    {self._named((*key, "forces"), name) for name in file.groups[said].forces}
-                    if said in file.groups and file.groups[said].forces != [ALL]
-                    else {self._named((*key, "forces"), said)}
-                )
+        if one.forces is None or one.forces == [ALL]:
+            return None, Blackout(start, end, one.reason)
+        names: set[str] = set()
+        for said in one.forces:
+            group = file.groups.get(said)
+            for name in [said] if group is None else group.forces:
+                if name == ALL:
+                    raise self._error(
+                        (*key, "forces"), f"names {said}, which is of all others: name the forces"
+                    )
+                names.add(self._named((*key, "forces"), name))
         return names, Blackout(start, end, one.reason)
 
-    def _check_ways_to_tell(self, file: _File) -> None:
-        tables: Iterator[Key] = iter(
-            [
-                ("defaults",),
-                *(("groups", one) for one in file.groups),
-                *(("forces", one) for one in file.forces),
-            ]
-        )
-        for table in tables:
-            if _table(file, table).notify and file.notify.mail is None:
-                raise self._error(
-                    (*table, "notify"),
-                    "names addresses, but there is no [notify.mail]: add it, with host and sender",
-                )
+
+def _zone(file: _File) -> str:
+    return file.defaults.timezone or LONDON
+
+
+def _tables(file: _File) -> list[Key]:
+    """The tables that settings may be in."""
+    return [
+        ("defaults",),
+        *(("groups", one) for one in file.groups),
+        *(("forces", one) for one in file.forces),
+    ]
 
 
 def _table(file: _File, key: Key) -> Settings:

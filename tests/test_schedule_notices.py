@@ -1,0 +1,930 @@
+import asyncio
+import base64
+import email
+import json
+import logging
+import socketserver
+import ssl
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from email.policy import default
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult
+from pydantic import ValidationError
+
+from analysis.schedule import notices
+from analysis.schedule.credentials import PASSWORD, WEBHOOK, Credentials
+from analysis.schedule.notices import News, Sent
+from analysis.schedule.rota import CHANGED, FAILURE, RECOVERY, Mail, Notify
+
+USER, SECRET = "casegrade", "hunter2/hunter+hunter2"
+TOKEN = "T0AbCdEf/x7kQzz9"
+SENDER = "reports@police.example"
+ANNE, BOB, CARL = "anne@one.example", "bob@two.example", "carl@three.example"
+NOW = datetime(2027, 7, 1, 5, 30, tzinfo=UTC)
+DUE = datetime(2027, 7, 1, 5, 0, tzinfo=UTC)
+LINK = "https://reports.example/casegrade"
+NAMES = {"kent": "Kent Police", "devon-and-cornwall": "Devon & Cornwall Police"}
+
+
+# ------------------------------------------------------------------------------------- servers
+
+
+class Inbox:
+    """What a mail server was given, and whom it does not take."""
+
+    def __init__(self) -> None:
+        self.mails: list[tuple[list[str], EmailMessage]] = []
+        self.senders: list[str] = []
+        self.users: list[object] = []
+        self.hosts: set[str] = set()
+        self.refused: set[str] = set()
+        self.dropped: set[str] = set()
+        self.refuses_mails = False
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        if address in self.dropped:
+            server.transport.abort()
+        if address in self.refused:
+            return f"550 5.1.1 nobody of that name; was it {SECRET}?"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        if self.refuses_mails:
+            return "554 5.7.1 not today"
+        assert session.ssl is not None or server.transport.get_extra_info("ssl_object") is not None
+        message = email.message_from_bytes(envelope.content, policy=default)
+        assert isinstance(message, EmailMessage)
+        self.mails.append((envelope.rcpt_tos, message))
+        self.senders.append(envelope.mail_from)
+        self.users.append(session.auth_data)
+        self.hosts.add(session.host_name)
+        return "250 OK"
+
+    @property
+    def told(self) -> list[str]:
+        return [address for addresses, _ in self.mails for address in addresses]
+
+
+class MailServer(Controller):
+    """A mail server on a port of loopback that is free."""
+
+    def __init__(self, inbox: Inbox, **how: Any):
+        self.sessions: list[SMTP] = []
+        super().__init__(
+            inbox, hostname="127.0.0.1", port=0, ready_timeout=600, server_hostname="mail.example", **how
+        )
+
+    def factory(self) -> SMTP:
+        session = SMTP(self.handler, **self.SMTP_kwargs)
+        # aiosmtpd counts as TLS only what STARTTLS began
+        session._auth_require_tls = self.ssl_context is None
+        self.sessions.append(session)
+        return session
+
+    def _trigger_server(self) -> None:
+        assert self.server is not None
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+    async def _settled(self) -> None:
+        for session in self.sessions:
+            for transport in (session.transport, session._original_transport):
+                if transport is not None:
+                    transport.abort()
+        tasks = [one._handler_coroutine for one in self.sessions if one._handler_coroutine is not None]
+        await asyncio.gather(*tasks, return_exceptions=True)
+        # sockets are closed by what was put off until now
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    def stop(self, no_assert: bool = False) -> None:
+        asyncio.run_coroutine_threadsafe(self._settled(), self.loop).result()
+        super().stop(no_assert)
+
+
+class Certified:
+    """An authority, and what a server and its clients need of it."""
+
+    def __init__(self, folder: Path, *names: str):
+        authority = trustme.CA()
+        self.file = folder / "authority.pem"
+        authority.cert_pem.write_to_path(str(self.file))
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert(*names).configure_cert(self.context)
+
+
+def checked(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
+    if (data.login, data.password) == (USER.encode(), SECRET.encode()):
+        return AuthResult(success=True, auth_data=USER)
+    # a server may quote what it was sent
+    plain = base64.b64encode(b"\0%b\0%b" % (data.login, data.password)).decode()
+    quoted = f"{data.password.decode()} {plain}"
+    return AuthResult(success=False, handled=False, message=f"535 5.7.8 this is not {quoted}")
+
+
+@contextmanager
+def mail_server(inbox: Inbox, certified: Certified | None, security: str, **how: Any) -> Iterator[int]:
+    """The port of a mail server that asks for a password."""
+    if certified is not None:
+        how |= {"auth_required": True, "authenticator": checked}
+        how |= (
+            {"tls_context": certified.context, "require_starttls": True}
+            if security == "starttls"
+            else {"ssl_context": certified.context}
+        )
+    server = MailServer(inbox, **how)
+    server.start()
+    try:
+        yield server.port
+    finally:
+        server.stop()
+
+
+class Scripted(socketserver.ThreadingTCPServer):
+    """A server that answers each line by its first word, keeps what it was sent, and hangs up where it has no word."""
+
+    block_on_close = True
+
+    def __init__(self, greeting: bytes | None, **answers: bytes):
+        self.greeting, self.answers = greeting, answers
+        self.received: list[bytes] = []
+        super().__init__(("127.0.0.1", 0), _Line)
+
+
+class _Line(socketserver.StreamRequestHandler):
+    server: Scripted
+
+    def handle(self) -> None:
+        if self.server.greeting is not None:
+            self.wfile.write(self.server.greeting)
+        for line in self.rfile:
+            self.server.received.append(line)
+            answer = self.server.answers.get(line.split()[0].decode("latin-1") if line.split() else "")
+            if answer is None:
+                return
+            self.wfile.write(answer)
+
+
+class _Always(dict[str, bytes]):
+    """Answers nothing to whatever is said."""
+
+    def get(self, key: str, otherwise: object = None) -> bytes:  # type: ignore[override]
+        return b""
+
+
+class WebServer(ThreadingHTTPServer):
+    """A webhook, which answers as it is told and keeps what it was sent."""
+
+    daemon_threads = False
+
+    def __init__(self) -> None:
+        self.status: int | None = 200
+        self.headers: dict[str, str] = {}
+        self.posted: list[tuple[str, str, Any]] = []
+        super().__init__(("127.0.0.1", 0), _Post)
+
+    @property
+    def place(self) -> str:
+        return f"127.0.0.1:{self.server_address[1]}/services/{TOKEN}"
+
+
+class _Post(BaseHTTPRequestHandler):
+    server: WebServer
+
+    def do_POST(self) -> None:
+        content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.posted.append((self.path, self.headers["Content-Type"], content))
+        if self.server.status is None:
+            return
+        self.send_response(self.server.status)
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_POST  # noqa: N815
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        pass
+
+
+@contextmanager
+def serving(server: Any) -> Iterator[Any]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+# ------------------------------------------------------------------------------------ fixtures
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notices, "_PATIENCE", 600.0)
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(autouse=True)
+def secrets_stay(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """Nothing that is logged or written in any test holds a secret; the test's own servers do not count."""
+    caplog.set_level(logging.DEBUG)
+    yield
+    lines = [one.getMessage() for one in caplog.records if one.name.split(".")[0] not in ("mail", "asyncio")]
+    lines += [str(one.exc_text) for one in caplog.records if one.exc_text]
+    hidden("\n".join([*lines, *capfd.readouterr()]))
+
+
+@pytest.fixture(scope="module")
+def certified(tmp_path_factory: pytest.TempPathFactory) -> Certified:
+    return Certified(tmp_path_factory.mktemp("authority"), "127.0.0.1", "localhost")
+
+
+@pytest.fixture
+def inbox() -> Inbox:
+    return Inbox()
+
+
+@pytest.fixture
+def web() -> Iterator[WebServer]:
+    with serving(WebServer()) as server:
+        yield server
+
+
+def hidden(text: str) -> None:
+    for secret in (SECRET, "hunter2", TOKEN, *TOKEN.split("/")):
+        assert secret not in text
+    for encoded in (SECRET, f"\0{USER}\0{SECRET}"):
+        assert base64.b64encode(encoded.encode()).decode() not in text
+
+
+def news(
+    name: str = "kent",
+    kind: str = FAILURE,
+    *addresses: str,
+    page: str | None = None,
+    version: str | None = None,
+    webhook: bool = True,
+) -> News:
+    return News(
+        name=name,
+        kind=kind,
+        when=NOW,
+        due=DUE,
+        run_id=f"{name}-1",
+        addresses=addresses or (ANNE,),
+        version=version,
+        page=page or f"{name}/report.html",
+        webhook=webhook,
+    )
+
+
+def mailing(port: int, certified: Certified | None = None, **how: Any) -> Notify:
+    how.setdefault("user", USER)
+    link = how.pop("link", LINK)
+    authority = None if certified is None else str(certified.file)
+    host = how.pop("host", "127.0.0.1")
+    return Notify(link=link, mail=Mail(host=host, port=port, sender=SENDER, authority=authority, **how))
+
+
+def sent(
+    told: Sequence[News],
+    settings: Notify,
+    *,
+    password: str | None = SECRET,
+    url: str | None = None,
+    named: Callable[[str], str] = lambda name: NAMES.get(name, name),
+    shown: Callable[[str], str] = lambda path: f"/srv/reports/{path}",
+) -> Sent:
+    held = Credentials(password, url)
+    done = notices.send(told, settings, held, named=named, shown=shown, now=NOW)
+    hidden(
+        "\n".join(
+            [repr(held), repr(done), *done.problems, *(one.model_dump_json() for one in done.remaining)]
+        )
+    )
+    for problem in done.problems:
+        assert problem.endswith(".")
+        assert "\n" not in problem
+    return done
+
+
+def only(problems: Sequence[str]) -> str:
+    assert len(problems) == 1
+    return problems[0]
+
+
+# ---------------------------------------------------------------------------------------- mail
+
+SECURITY = pytest.mark.parametrize("security", ["starttls", "tls"])
+
+
+@SECURITY
+def test_each_address_gets_one_mail_with_all_of_its_news(
+    inbox: Inbox, certified: Certified, security: str
+) -> None:
+    told = [
+        news("kent", FAILURE, ANNE, BOB, page="kent/failed/report.ipynb"),
+        news("devon-and-cornwall", FAILURE, ANNE),
+        news("surrey", CHANGED, ANNE, version="draft"),
+        news("essex", RECOVERY, BOB),
+    ]
+    with mail_server(inbox, certified, security) as port:
+        assert sent(told, mailing(port, certified, security=security)) == Sent((), ())
+    assert inbox.told == [ANNE, BOB]
+    assert inbox.users == [USER, USER]
+    assert inbox.senders == [SENDER, SENDER]
+    (_, annes), (_, bobs) = inbox.mails
+    assert annes["Subject"] == "casegrade: 2 reports failed, figures changed in 1"
+    assert bobs["Subject"] == "casegrade: 1 report failed, 1 recovered"
+    assert annes.get_content().replace("\r\n", "\n") == (
+        """\
+2 reports failed, figures changed in 1.
+
+Devon & Cornwall Police: the report could not be made (due 1 July 2027 at 06:00 BST, ended 1 July 2027 at 06:30 BST)
+https://reports.example/casegrade/devon-and-cornwall/report.html
+
+Kent Police: the report could not be made (due 1 July 2027 at 06:00 BST, ended 1 July 2027 at 06:30 BST)
+https://reports.example/casegrade/kent/failed/report.ipynb
+
+surrey: figures changed, and a draft waits to be read and published (due 1 July 2027 at 06:00 BST, ended 1 July 2027 at 06:30 BST)
+https://reports.example/casegrade/surrey/report.html
+
+For why a report failed, and when it is tried again, run "casegrade schedule status".
+Read each draft, then publish it with "casegrade publish".
+"""  # noqa: E501
+    )
+
+
+def test_a_mail_has_the_headers_of_an_automatic_one_and_does_not_name_this_machine(
+    inbox: Inbox, certified: Certified
+) -> None:
+    with mail_server(inbox, certified, "starttls") as port:
+        for _ in range(2):
+            sent([news("kent", FAILURE, ANNE, BOB)], mailing(port, certified))
+        sent([news("kent", RECOVERY, ANNE)], mailing(port, certified))
+    first, others, again, _, third = [message for _, message in inbox.mails]
+    assert first["From"] == f"casegrade <{SENDER}>"
+    assert first["To"] == ANNE
+    assert first["Cc"] is None
+    assert BOB not in first.as_string()
+    assert first["Date"].datetime == NOW
+    assert first["Auto-Submitted"] == "auto-generated"
+    assert first.get_content_type() == "text/plain"
+    assert first.get_content_charset() == "utf-8"
+    assert first["Message-ID"].endswith("@police.example>")
+    assert inbox.hosts == {"[127.0.0.1]"}
+    # one that was sent twice is one
+    assert first["Message-ID"] == again["Message-ID"]
+    assert len({first["Message-ID"], others["Message-ID"], third["Message-ID"]}) == 3
+
+
+def test_without_a_link_the_place_of_the_file_is_told(inbox: Inbox, certified: Certified) -> None:
+    with mail_server(inbox, certified, "starttls") as port:
+        sent([news()], mailing(port, certified, link=None))
+    assert "\n/srv/reports/kent/report.html\n" in inbox.mails[0][1].get_content().replace("\r\n", "\n")
+
+
+def test_a_name_cannot_add_lines_or_headers(inbox: Inbox, certified: Certified) -> None:
+    with mail_server(inbox, certified, "starttls") as port:
+        done = sent(
+            [news()],
+            mailing(port, certified),
+            named=lambda _: "Ként\r\nBcc: eve@evil.example\r\n\r\n.\r\nQUIT\u202e",
+        )
+    assert done == Sent((), ())
+    assert inbox.told == [ANNE]
+    message = inbox.mails[0][1]
+    assert message["Bcc"] is None
+    assert "Ként" in message.get_content()
+    assert not [line for line in message.get_content().splitlines() if line.startswith(("Bcc", "QUIT", "."))]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "anne@one.example\nBcc: eve@evil.example",
+        "anne@one.example\r\n",
+        "a@b, eve@evil.example",
+        "a@b@c",
+        "Anne <a@b>",
+        "a b@c",
+        "änne@one.example",
+        "",
+    ],
+)
+def test_what_is_no_address_is_no_news(address: str) -> None:
+    with pytest.raises(ValidationError):
+        news("kent", FAILURE, address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "'@=",
+        "a..b@c",
+        ".a@b",
+        "a:b@c",
+        "a\\b@c\\d",
+        ":" + "x.y:" * 40 + "@" + "z#\\." * 40,
+        "=?utf-8?q?a?=@b",
+        "a@-",
+    ],
+)
+def test_an_odd_address_is_no_error_and_stays_alone(inbox: Inbox, certified: Certified, address: str) -> None:
+    with mail_server(inbox, certified, "starttls") as port:
+        done = sent([news("kent", FAILURE, address, ANNE)], mailing(port, certified))
+    assert inbox.told[-1] == ANNE
+    assert all(len(message["To"].addresses) == 1 for _, message in inbox.mails)
+    assert len(inbox.mails) + len(done.remaining) == 2
+
+
+@SECURITY
+def test_a_certificate_of_an_unknown_authority_is_refused_and_nothing_sent(
+    inbox: Inbox, certified: Certified, tmp_path: Path, security: str
+) -> None:
+    told = [news("kent", FAILURE, ANNE, BOB)]
+    with mail_server(inbox, certified, security) as port:
+        for authority in (None, Certified(tmp_path, "127.0.0.1")):
+            done = sent(told, mailing(port, authority, security=security))
+            assert only(done.problems).startswith(
+                f"{ANNE} and {BOB} could not be told by mail: the certificate"
+            )
+            assert done.remaining == (told[0].model_copy(update={"webhook": False}),)
+    assert not inbox.mails
+    assert not inbox.users
+
+
+@SECURITY
+def test_a_certificate_of_another_host_is_refused(inbox: Inbox, tmp_path: Path, security: str) -> None:
+    elsewhere = Certified(tmp_path, "mail.elsewhere.example")
+    with mail_server(inbox, elsewhere, security) as port:
+        done = sent([news()], mailing(port, elsewhere, security=security))
+    assert "mismatch" in only(done.problems)
+    assert done.remaining
+    assert not inbox.mails
+
+
+def test_a_server_without_tls_is_sent_nothing(inbox: Inbox) -> None:
+    with mail_server(inbox, None, "starttls") as port:
+        done = sent([news()], mailing(port))
+        assert "offers no STARTTLS" in only(done.problems)
+        done = sent([news()], mailing(port, security="tls"))
+        assert "TLS: wrong version number" in only(done.problems)
+        assert done.remaining
+    assert not inbox.mails
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"ehlo": b"250-mail\r\n250 AUTH PLAIN LOGIN\r\n"},
+        {"ehlo": b"250-mail\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n", "STARTTLS": b"454 not now\r\n"},
+        {
+            "ehlo": b"250-mail\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n",
+            "STARTTLS": b"220 go\r\n235 no TLS\r\n",
+        },
+        {"ehlo": b"250-mail\r\n250 STARTTLS\r\n"},
+        {"ehlo": b"502 what?\r\n", "helo": b"250 mail\r\n"},
+        {"ehlo": b"nonsense\r\n"},
+        {"ehlo": b"250-" + b"x" * 10_000 + b"\r\n"},
+        {},
+    ],
+    ids=[
+        "stripped",
+        "refused",
+        "not begun",
+        "hangs up at STARTTLS",
+        "old",
+        "nonsense",
+        "endless",
+        "hangs up at EHLO",
+    ],
+)
+def test_before_tls_no_server_is_told_more_than_a_greeting(answers: dict[str, bytes]) -> None:
+    quit_too = {"QUIT": b"221 bye\r\n", "quit": b"221 bye\r\n", "AUTH": b"235 ok\r\n", "mail": b"250 ok\r\n"}
+    with serving(Scripted(b"220 mail\r\n", **answers, **quit_too)) as server:
+        done = sent([news("kent", FAILURE, ANNE)], mailing(server.server_address[1]))
+    assert only(done.problems)
+    assert done.remaining
+    lines = [line for line in server.received if line.isascii() and line.strip()]
+    assert all(line.split()[0] in (b"ehlo", b"helo", b"STARTTLS", b"QUIT", b"quit") for line in lines[:2])
+    everything = b"".join(server.received)
+    for secret in (SECRET, f"\0{USER}\0{SECRET}", USER):
+        assert base64.b64encode(secret.encode()) not in everything
+    assert ANNE.encode() not in everything
+    assert b"AUTH" not in everything
+
+
+@pytest.mark.parametrize(
+    "greeting", [b"", b"554 go away\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff\xfe\n"]
+)
+def test_what_is_no_mail_server_is_told_as_a_problem(greeting: bytes) -> None:
+    with serving(Scripted(greeting)) as server:
+        server.answers["ehlo"] = b""
+        if not greeting:
+            server.RequestHandlerClass = _HangUp
+        done = sent([news()], mailing(server.server_address[1]))
+    assert "the mail server cannot be used" in only(done.problems)
+    assert done.remaining
+
+
+class _HangUp(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        pass
+
+
+def test_a_server_that_says_nothing_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notices, "_PATIENCE", 0.2)
+    with serving(Scripted(None)) as server:
+        server.answers = _Always()
+        done = sent([news()], mailing(server.server_address[1]))
+        assert "did not answer in time" in only(done.problems)
+        done = sent([news()], mailing(server.server_address[1], security="tls"))
+        assert "does not answer" in only(done.problems)
+
+
+def test_a_server_that_is_not_there_is_told_as_a_problem() -> None:
+    with serving(Scripted(b"")) as server:
+        port = server.server_address[1]
+    assert "Connection refused" in only(sent([news()], mailing(port)).problems)
+    assert only(sent([news()], mailing(port, host="mail.nowhere.invalid")).problems)
+    assert only(sent([news()], mailing(port, host="a..b")).problems)
+    assert only(sent([news()], mailing(port, host=".")).problems)
+
+
+@SECURITY
+def test_a_wrong_password_is_told_without_it(inbox: Inbox, certified: Certified, security: str) -> None:
+    wrong = f"{SECRET}!"
+    with mail_server(inbox, certified, security) as port:
+        done = sent(
+            [news("kent", FAILURE, ANNE, BOB)], mailing(port, certified, security=security), password=wrong
+        )
+    problem = only(done.problems)
+    assert "535 5.7.8 this is not [secret] [secret]" in problem
+    assert "check user in [notify.mail]" in problem
+    assert done.remaining[0].addresses == (ANNE, BOB)
+    assert not inbox.mails
+
+
+def test_a_user_without_a_password_is_one_problem_and_nothing_is_sent(
+    inbox: Inbox, certified: Certified
+) -> None:
+    with mail_server(inbox, certified, "starttls") as port:
+        done = sent([news("kent", FAILURE, ANNE, BOB, CARL, "d@e")], mailing(port, certified), password=None)
+    assert only(done.problems) == (
+        f"{ANNE}, {BOB}, {CARL} and 1 more could not be told by mail: [notify.mail] names a user, but there is no "
+        f"password: set {PASSWORD} or {PASSWORD}_FILE."
+    )
+    assert not inbox.mails
+
+
+def test_a_user_whom_the_server_does_not_ask_for_is_told_as_a_problem(
+    inbox: Inbox, certified: Certified
+) -> None:
+    with mail_server(
+        inbox, None, "starttls", tls_context=certified.context, auth_exclude_mechanism=["LOGIN", "PLAIN"]
+    ) as port:
+        assert "takes no password" in only(sent([news()], mailing(port, certified)).problems)
+        assert sent([news()], mailing(port, certified, user=None), password=None) == Sent((), ())
+    assert inbox.told == [ANNE]
+
+
+def test_a_user_with_letters_that_are_not_ascii_is_no_error(inbox: Inbox, certified: Certified) -> None:
+    with mail_server(inbox, certified, "starttls") as port:
+        assert "ASCII" in only(sent([news()], mailing(port, certified, user="änne")).problems)
+
+
+def test_an_authority_that_cannot_be_read_is_told_as_a_problem(certified: Certified, tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").write_text("")
+    for file in ("missing.pem", "empty.pem"):
+        mail = Mail(host="127.0.0.1", port=1, sender=SENDER, authority=str(tmp_path / file))
+        assert "authority" in only(sent([news()], Notify(mail=mail)).problems)
+
+
+@SECURITY
+def test_one_bad_address_keeps_no_other_from_its_mail_and_a_retry_tells_only_that_one(
+    inbox: Inbox, certified: Certified, security: str
+) -> None:
+    inbox.refused.add(BOB)
+    told = [
+        news("kent", FAILURE, ANNE, BOB, CARL),
+        news("essex", RECOVERY, CARL),
+        news("surrey", RECOVERY, BOB),
+    ]
+    with mail_server(inbox, certified, security) as port:
+        settings = mailing(port, certified, security=security)
+        done = sent(told, settings)
+        assert inbox.told == [ANNE, CARL]
+        assert only(done.problems).startswith(
+            f"{BOB} could not be told by mail: the mail server refuses the address (550 5.1.1 nobody of that name; "
+            "was it [secret]?)"
+        )
+        assert [(one.name, one.addresses, one.webhook) for one in done.remaining] == [
+            ("kent", (BOB,), False),
+            ("surrey", (BOB,), False),
+        ]
+        inbox.refused.clear()
+        kept = [News.model_validate_json(one.model_dump_json()) for one in done.remaining]
+        assert sent(kept, settings) == Sent((), ())
+    assert inbox.told == [ANNE, CARL, BOB]
+
+
+@SECURITY
+def test_a_server_that_hangs_up_at_one_address_is_asked_again_for_the_others(
+    inbox: Inbox, certified: Certified, security: str
+) -> None:
+    inbox.dropped.add(BOB)
+    with mail_server(inbox, certified, security) as port:
+        done = sent([news("kent", FAILURE, ANNE, BOB, CARL)], mailing(port, certified, security=security))
+    assert inbox.told == [ANNE, CARL]
+    assert "connection to the mail server was lost" in only(done.problems)
+    assert done.remaining[0].addresses == (BOB,)
+
+
+def test_a_server_that_always_hangs_up_is_left_alone_after_a_while(
+    inbox: Inbox, certified: Certified
+) -> None:
+    addresses = [f"a{number}@one.example" for number in range(9)]
+    inbox.dropped.update(addresses)
+    with mail_server(inbox, certified, "starttls") as port:
+        done = sent([news("kent", FAILURE, *addresses)], mailing(port, certified))
+    assert "takes nothing" in done.problems[-1]
+    assert done.remaining[0].addresses == tuple(addresses)
+    assert not inbox.mails
+
+
+def test_a_mail_that_the_server_refuses_remains(inbox: Inbox, certified: Certified) -> None:
+    inbox.refuses_mails = True
+    with mail_server(inbox, certified, "starttls") as port:
+        done = sent([news("kent", FAILURE, ANNE, BOB)], mailing(port, certified))
+    assert "refuses the mail (554 5.7.1 not today)" in only(done.problems)
+    assert done.remaining[0].addresses == (ANNE, BOB)
+
+
+# ------------------------------------------------------------------------------------- webhook
+
+
+def hook(kind: str, link: str | None = LINK) -> Notify:
+    return Notify(webhook=kind, link=link)
+
+
+def test_slack_gets_one_message_of_all_news_with_its_own_signs_escaped(web: WebServer) -> None:
+    told = [
+        news("devon-and-cornwall", CHANGED, ANNE, version="published"),
+        news("kent", FAILURE, BOB),
+        news("surrey", CHANGED, version="draft"),
+    ]
+    done = sent(
+        told,
+        hook("slack"),
+        url=f"http://{web.place}",
+        named=lambda name: NAMES.get(name, "<!channel> & *all*"),
+    )
+    assert done == Sent((), ())
+    ((path, kind, payload),) = web.posted
+    assert path == f"/services/{TOKEN}"
+    assert kind.startswith("application/json")
+    times = "(due 1 July 2027 at 06:00 BST, ended 1 July 2027 at 06:30 BST)"
+    assert payload == {
+        "text": "*casegrade: 1 report failed, figures changed in 2*\n"
+        f"• <{LINK}/kent/report.html|Kent Police>: the report could not be made {times}\n"
+        f"• <{LINK}/devon-and-cornwall/report.html|Devon &amp; Cornwall Police>: figures changed, and the new "
+        f"version is published {times}\n"
+        f"• <{LINK}/surrey/report.html|&lt;!channel&gt; &amp; *all*>: figures changed, and a draft waits to be "
+        f"read and published {times}\n"
+        'For why a report failed, and when it is tried again, run "casegrade schedule status".\n'
+        'Read each draft, then publish it with "casegrade publish".\n'
+        "Read what changed before you cite figures of an earlier version."
+    }
+
+
+def test_teams_gets_an_adaptive_card(web: WebServer) -> None:
+    done = sent(
+        [news("kent", RECOVERY), news("essex", RECOVERY)],
+        hook("teams"),
+        url=f"http://{web.place}",
+        named=lambda name: NAMES.get(name, "[x](https://evil.example) *all*"),
+    )
+    assert done == Sent((), ())
+    ((_, _, payload),) = web.posted
+    assert payload["type"] == "message"
+    (attachment,) = payload["attachments"]
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    card = attachment["content"]
+    assert (card["type"], card["version"]) == ("AdaptiveCard", "1.4")
+    assert {block["type"] for block in card["body"]} == {"TextBlock"}
+    assert all(block["wrap"] is True for block in card["body"])
+    times = "(due 1 July 2027 at 06:00 BST, ended 1 July 2027 at 06:30 BST)"
+    again = f"the report was made again, after runs that failed {times}"
+    assert [block["text"] for block in card["body"]] == [
+        "casegrade: 2 reports recovered",
+        rf"[\[x\]\(https://evil.example\) \*all\*]({LINK}/essex/report.html): {again}",
+        f"[Kent Police]({LINK}/kent/report.html): {again}",
+        "You need not do anything.",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["slack", "teams"])
+def test_a_path_is_told_as_text(web: WebServer, kind: str) -> None:
+    sent([news()], hook(kind, link=None), url=f"http://{web.place}", shown=lambda path: f"/srv/<a>/{path}")
+    text = json.dumps(web.posted[0][2])
+    assert "/kent/report.html" in text
+    assert "<a>" not in text
+    assert "](" not in text
+    assert "|" not in text
+
+
+@pytest.mark.parametrize("kind", ["slack", "teams"])
+def test_a_message_on_everything_stays_within_what_is_taken(web: WebServer, kind: str) -> None:
+    told = [news(f"force-{number}", one) for number in range(44) for one in (FAILURE, CHANGED, RECOVERY)]
+    assert sent(told, hook(kind), url=f"http://{web.place}") == Sent((), ())
+    text = json.dumps(web.posted[0][2])
+    assert "107 more" in text
+    assert "44 reports failed, figures changed in 44, 44 recovered" in text
+    assert len(text) < 28_000
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 410, 429, 500, 503])
+def test_an_answer_that_is_no_success_is_told_with_its_code_alone(web: WebServer, status: int) -> None:
+    web.status = status
+    done = sent([news()], hook("slack"), url=f"http://{web.place}")
+    problem = only(done.problems)
+    assert str(status) in problem
+    assert "127.0.0.1" not in problem
+    assert done.remaining == (news().model_copy(update={"addresses": ()}),)
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_every_success_is_one(web: WebServer, status: int) -> None:
+    web.status = status
+    assert sent([news()], hook("teams"), url=f"http://{web.place}") == Sent((), ())
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(web: WebServer, status: int) -> None:
+    web.status, web.headers = status, {"Location": f"http://{web.place}/elsewhere"}
+    done = sent([news()], hook("slack"), url=f"http://{web.place}")
+    assert f"answers {status}" in only(done.problems)
+    assert done.remaining
+    assert [path for path, _, _ in web.posted] == [f"/services/{TOKEN}"]
+
+
+def test_a_webhook_that_hangs_up_or_is_not_there_remains(web: WebServer) -> None:
+    web.status = None
+    done = sent([news()], hook("slack"), url=f"http://{web.place}")
+    assert "hung up" in only(done.problems)
+    assert done.remaining
+    with serving(Scripted(b"")) as server:
+        port = server.server_address[1]
+    done = sent([news()], hook("slack"), url=f"http://127.0.0.1:{port}/services/{TOKEN}")
+    assert "Connection refused" in only(done.problems)
+    with serving(Scripted(b"220 this is a mail server\r\n")) as server:
+        done = sent(
+            [news()], hook("slack"), url=f"http://127.0.0.1:{server.server_address[1]}/services/{TOKEN}"
+        )
+    assert "cannot be reached" in only(done.problems)
+
+
+def test_a_webhook_that_says_nothing_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notices, "_PATIENCE", 0.2)
+    with serving(Scripted(None)) as server:
+        server.answers = _Always()
+        done = sent(
+            [news()], hook("slack"), url=f"http://127.0.0.1:{server.server_address[1]}/services/{TOKEN}"
+        )
+    assert "does not answer" in only(done.problems)
+
+
+def test_a_webhook_without_an_address_is_a_problem() -> None:
+    done = sent([news()], hook("slack"))
+    assert only(done.problems) == (
+        "The webhook could not be told: [notify] names a webhook, but there is no address: "
+        f"set {WEBHOOK} or {WEBHOOK}_FILE."
+    )
+    assert done.remaining
+
+
+def test_the_certificate_of_a_webhook_is_checked(
+    web: WebServer, certified: Certified, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web.socket = certified.context.wrap_socket(web.socket, server_side=True)
+    monkeypatch.setattr(web, "handle_error", lambda *_: None)
+    done = sent([news()], hook("slack"), url=f"https://{web.place}")
+    assert "certificate" in only(done.problems) or "self" in only(done.problems)
+    assert not web.posted
+    monkeypatch.setenv("SSL_CERT_FILE", str(certified.file))
+    assert sent([news()], hook("slack"), url=f"https://{web.place}") == Sent((), ())
+    assert len(web.posted) == 1
+
+
+def test_a_proxy_is_used_for_what_is_elsewhere_and_is_told_no_more_than_the_host(
+    web: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(Scripted(None, **{"": b"HTTP/1.1 407 no\r\nContent-Length: 0\r\n\r\n"})) as proxy:
+        proxy.answers |= {"CONNECT": b"", "Host:": b"", "User-Agent:": b""}
+        for name in ("http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.server_address[1]}")
+        assert sent([news()], hook("slack"), url=f"http://{web.place}") == Sent((), ())
+        assert not proxy.received
+        done = sent([news()], hook("slack"), url=f"https://hooks.chat.invalid/services/{TOKEN}")
+    assert "the proxy lets nothing through" in only(done.problems)
+    everything = b"".join(proxy.received).decode()
+    assert everything.startswith("CONNECT hooks.chat.invalid:443 ")
+    hidden(everything)
+
+
+# ---------------------------------------------------------------------------------------- both
+
+
+def test_who_was_told_in_one_way_is_not_told_again_when_the_other_failed(
+    inbox: Inbox, certified: Certified, web: WebServer
+) -> None:
+    web.status = 500
+    with mail_server(inbox, certified, "starttls") as port:
+        settings = mailing(port, certified).model_copy(update={"webhook": "slack"})
+        done = sent([news("kent", FAILURE, ANNE)], settings, url=f"http://{web.place}")
+        assert [(one.addresses, one.webhook) for one in done.remaining] == [((), True)]
+        web.status = 200
+        assert sent(done.remaining, settings, url=f"http://{web.place}") == Sent((), ())
+        assert len(web.posted) == 2
+        assert sent([news(webhook=False)], settings, url=f"http://{web.place}") == Sent((), ())
+    assert len(web.posted) == 2
+    assert inbox.told == [ANNE, ANNE]
+
+
+def test_only_what_the_settings_ask_for_is_told(inbox: Inbox, certified: Certified, web: WebServer) -> None:
+    with mail_server(inbox, certified, "starttls") as port:
+        settings = mailing(port, certified).model_copy(update={"webhook": "slack", "on": [CHANGED]})
+        assert sent([news("kent", FAILURE)], settings, url=f"http://{web.place}") == Sent((), ())
+        assert not web.posted
+        assert sent(
+            [news("kent", FAILURE), news("essex", CHANGED)], settings, url=f"http://{web.place}"
+        ) == Sent((), ())
+    assert inbox.mails[0][1]["Subject"] == "casegrade: figures changed in 1 report"
+    assert "Kent" not in json.dumps(web.posted)
+
+
+def test_with_no_way_to_tell_nobody_is_told_and_nothing_remains() -> None:
+    assert sent([news()], Notify()) == Sent((), ())
+    assert sent([], Notify()) == Sent((), ())
+
+
+def test_a_report_that_failed_twice_is_one_report(web: WebServer) -> None:
+    later = news().model_copy(update={"run_id": "kent-2", "when": NOW + timedelta(hours=1)})
+    sent([later, news()], hook("slack"), url=f"http://{web.place}")
+    first, *lines = web.posted[0][2]["text"].splitlines()
+    assert first == "*casegrade: 1 report failed*"
+    assert "06:30" in lines[0]
+    assert "07:30" in lines[1]
+
+
+def test_times_are_those_of_the_zone(web: WebServer) -> None:
+    notices.send(
+        [news()],
+        hook("slack"),
+        Credentials(None, f"http://{web.place}"),
+        named=str,
+        shown=str,
+        now=NOW,
+        zone="America/New_York",
+    )
+    assert "1 July 2027 at 01:30 EDT" in web.posted[0][2]["text"]
+
+
+def test_news_is_kept_as_json_and_holds_nothing_else() -> None:
+    one = news("kent", CHANGED, ANNE, BOB, version="draft")
+    assert News.model_validate_json(one.model_dump_json()) == one
+    for wrong in ({"error": "x"}, {"kind": "figures"}, {"when": "2027-07-01T05:30:00"}):
+        with pytest.raises(ValidationError):
+            News.model_validate({**one.model_dump(), **wrong})
+    for page in ("/etc/passwd", "../secret", "kent/../../secret", "a\nb", "a\\b"):
+        with pytest.raises(ValidationError):
+            news(page=page)
+
+
+def test_an_error_of_whoever_names_the_reports_holds_no_secret() -> None:
+    def named(name: str) -> str:
+        raise LookupError(name)
+
+    with pytest.raises(LookupError) as caught:
+        sent([news()], hook("slack"), url=f"https://hooks.chat.example/services/{TOKEN}", named=named)
+    hidden("".join(traceback.format_exception(caught.value)))
