@@ -1,8 +1,7 @@
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise, takewhile
-from zoneinfo import ZoneInfo
 
+import calendars
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,68 +10,21 @@ from analysis.schedule import moments
 from analysis.schedule.moments import Blackout, Calendar, Line, MomentError
 
 LONDON = "Europe/London"
-MINUTE = timedelta(minutes=1)
-# what it means, worked out here in another way: the minutes, hours, days and months, and days of the week (Monday is 0)
-EVERY = range(60), range(24), range(1, 32), range(1, 13), range(7)
-LINES = {
-    "30 6 * * *": ([30], [6], *EVERY[2:]),
-    "30 1 * * *": ([30], [1], *EVERY[2:]),
-    "0 1 * * *": ([0], [1], *EVERY[2:]),
-    "0,15,45 1,2 * * *": ([0, 15, 45], [1, 2], *EVERY[2:]),
-    "0 2 * * sun": ([0], [2], *EVERY[2:4], [6]),
-    "10 0 1 * *": ([10], [0], [1], *EVERY[3:]),
-    "0 * * * *": ([0], *EVERY[1:]),
-    "*/20 * * * *": ([0, 20, 40], *EVERY[1:]),
-    "*/30 1 * * *": ([0, 30], [1], *EVERY[2:]),
-    "5 9 * 3,10 1-5": ([5], [9], EVERY[2], [3, 10], range(5)),
-    "0 12 29 2 *": ([0], [12], [29], [2], EVERY[4]),
-}
 ZONES = (LONDON, "UTC", "Australia/Lord_Howe", "America/New_York")
 
 
-def by_the_clock(text: str, zone: str, since: datetime, until: datetime) -> Iterator[datetime]:
-    """The moments as the minutes pass, or as the calendar goes: as Debian's cron has it."""
-    fields, tz = LINES[text], ZoneInfo(zone)
-    if zone == "UTC" or text.startswith("*") or text.split()[1].startswith("*"):
-        moment = since
-        while moment <= until:
-            local = moment.astimezone(tz)
-            told = (local.minute, local.hour, local.day, local.month, local.weekday())
-            if all(one in field for one, field in zip(told, fields, strict=True)):
-                yield moment
-            moment += MINUTE
-        return
-    day, last = since.astimezone(tz).date(), until.astimezone(tz).date()
-    found = set()
-    while day <= last:
-        if day.day in fields[2] and day.month in fields[3] and day.weekday() in fields[4]:
-            for hour in fields[1]:
-                for minute in fields[0]:
-                    local = datetime(day.year, day.month, day.day, hour, minute)
-                    while not exists(local, tz):
-                        local += MINUTE
-                    found.add(local.replace(tzinfo=tz).astimezone(UTC))
-        day += timedelta(days=1)
-    yield from sorted(moment for moment in found if since <= moment <= until)
-
-
-def exists(local: datetime, zone: ZoneInfo) -> bool:
-    there = local.replace(tzinfo=zone).astimezone(UTC).astimezone(zone)
-    return there.replace(tzinfo=None) == local
-
-
 @pytest.mark.parametrize("zone", ZONES)
-@pytest.mark.parametrize("text", LINES)
+@pytest.mark.parametrize("text", calendars.LINES)
 @pytest.mark.parametrize("month", [(2027, 3), (2027, 4), (2027, 10), (2027, 11), (2028, 2)], ids=str)
 def test_moments_are_those_of_the_clock_and_the_calendar(
     text: str, zone: str, month: tuple[int, int]
 ) -> None:
     since = datetime(*month, 1, tzinfo=UTC)
     until = since + timedelta(days=35)
-    expected = list(by_the_clock(text, zone, since, until))
+    expected = calendars.moments(text, zone, since, until)
     line = moments.line(text, zone)
 
-    found = list(takewhile(lambda one: one <= until, line.following(since - MINUTE)))
+    found = list(takewhile(lambda one: one <= until, line.following(since - calendars.MINUTE)))
     assert found == expected
     # each moment but the first is the next after the one before, and the last at any time until then
     for earlier, later in pairwise(expected):
@@ -82,7 +34,7 @@ def test_moments_are_those_of_the_clock_and_the_calendar(
 
 
 @given(
-    text=st.sampled_from(list(LINES)),
+    text=st.sampled_from(list(calendars.LINES)),
     zone=st.sampled_from(ZONES),
     now=st.datetimes(datetime(2026, 1, 1), datetime(2032, 1, 1), timezones=st.just(UTC)),
 )

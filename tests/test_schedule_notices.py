@@ -608,11 +608,6 @@ def test_a_user_whom_the_server_does_not_ask_for_is_told_as_a_problem(
     assert inbox.told == [ANNE]
 
 
-def test_a_user_with_letters_that_are_not_ascii_is_no_error(inbox: Inbox, certified: Certified) -> None:
-    with mail_server(inbox, certified, "starttls") as port:
-        assert "ASCII" in only(sent([news()], mailing(port, certified, user="änne")).problems)
-
-
 def test_an_authority_that_cannot_be_read_is_told_as_a_problem(certified: Certified, tmp_path: Path) -> None:
     (tmp_path / "empty.pem").write_text("")
     for file in ("missing.pem", "empty.pem"):

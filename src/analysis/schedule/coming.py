@@ -43,7 +43,7 @@ def _of(one: Standing, now: datetime) -> Iterator[tuple[datetime, str, str, str]
         yield one.coming, entry.timezone, f"attempt {one.attempt}", entry.name
     elif one.state is State.HELD and one.coming is not None:
         last = one.coming
-        yield one.coming, entry.timezone, f"held: {one.reason}", entry.name
+        yield one.coming, entry.timezone, f"held: {one.held}", entry.name
     for moment in _merged(entry, now):
         if moment <= last:
             continue

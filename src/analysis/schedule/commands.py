@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,6 +52,8 @@ def run_due(
     """Run what is due now, each report once, and tell who is to be told. Call it as often as you like."""
     from analysis.schedule import running
 
+    # Kubernetes and Airflow ask a run to end in this way; what has begun is begun again by the next call
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     is_json = log_format is console.LogFormat.JSON
     complain = console.complain_in_json if is_json else console.complain
     with console.plainly(complain):
@@ -201,9 +205,134 @@ def status(
                 else ""
                 if one.coming is None
                 else _local(one.coming, one.entry.timezone),
-                one.reason or (last.reason if last is not None else None) or "",
+                one.held or (last.reason if last is not None else None) or "",
             )
         console.show(table)
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    port: Annotated[
+        int,
+        typer.Option(
+            min=0, max=65_535, help="Port that tells how it is, on this machine only; 0 for any that is free."
+        ),
+    ] = 8643,
+    heart_beat: Annotated[
+        Path | None,
+        typer.Option(help="File that shows that it is alive, if not a hidden one in reports/runs/."),
+    ] = None,
+    every: Annotated[
+        int, typer.Option(min=1, max=86_400, help="Seconds from one look at the schedule to the next.")
+    ] = 60,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Reports to make at a time; by default one per processor.")
+    ] = None,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Seconds that a run in hand may still take when it is to stop.")
+    ] = 60,
+    output: console.Output = None,
+    schedule: _File = None,
+    log_format: Annotated[
+        console.LogFormat, typer.Option(help="Tell of the runs in words, or as one JSON object per line.")
+    ] = console.LogFormat.TEXT,
+) -> None:
+    """Stay, and run what is due when it is: for machines without a scheduler of their own."""
+    from analysis.publish import record
+    from analysis.schedule import credentials, outbox, serving
+
+    is_json = log_format is console.LogFormat.JSON
+    complain = console.complain_in_json if is_json else console.complain
+    with console.plainly(complain):
+        project = paths.project()
+        place = _place(project, output)
+        known = credentials.take(context.obj)
+
+        def say(message: str) -> None:
+            if is_json:
+                console.event("message", message=message)
+            else:
+                console.complain(message)
+
+        def named(name: str) -> str:
+            if name == record.QUALITY:
+                return "The page on data quality"
+            return vocabulary.forces(project.raw).named(name).full_name
+
+        def telling(rota: "Rota") -> "Telling | None":
+            if rota.notify.mail is None and rota.notify.webhook is None:
+                return None
+            return outbox.Telling(rota.notify, known, named, place.shown)
+
+        def begun(what: serving.Begun) -> None:
+            shown = str(schedule or "schedule.toml")
+            if is_json:
+                coming = None if what.coming is None else what.coming.isoformat()
+                console.event(
+                    "serving",
+                    schedule=shown,
+                    reports=what.n_reports,
+                    every=every,
+                    coming=coming,
+                    health=what.health,
+                    heart_beat=str(what.heart_beat),
+                )
+                return
+            reports = f"{what.n_reports} {'report' if what.n_reports == 1 else 'reports'}"
+            coming = "never" if what.coming is None else _utc(what.coming)
+            say(f"{reports} in {shown}, looked at every {every} seconds; the next is due: {coming}.")
+            say(f"How it is: {what.health}, and in {what.heart_beat}.")
+
+        try:
+            is_done = serving.serve(
+                project,
+                place,
+                serving.Terms(
+                    port, heart_beat or serving.heart_beat(project), every, grace, jobs or os.cpu_count() or 1
+                ),
+                read=lambda: _rota(project, schedule),
+                telling=telling,
+                saying=serving.Saying(begun, _tell_in_json if is_json else _tell, say, complain),
+            )
+        except serving.ServingError as error:
+            complain(str(error))
+            raise typer.Exit(console.NOT_POSSIBLE) from error
+    if not is_done:
+        # Python would wait for the run
+        os._exit(console.INTERRUPTED)
+
+
+@app.command()
+def export(
+    kind: Annotated[
+        str, typer.Argument(help="cron, systemd, windows, kubernetes, github-actions or airflow.")
+    ],
+    home: Annotated[
+        str | None,
+        typer.Option(help="Folder of the project on the machine that runs it; by default this one's."),
+    ] = None,
+    command: Annotated[
+        str | None, typer.Option(help="The casegrade command there; by default that of .venv in the folder.")
+    ] = None,
+    user: Annotated[str, typer.Option(help="User that systemd runs it as.")] = "casegrade",
+    image: Annotated[str | None, typer.Option(help="Image that Kubernetes runs.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Folder to write to, if not the project's deploy/.")] = None,
+    schedule: _File = None,
+) -> None:
+    """Write what cron, systemd, Windows, Kubernetes, GitHub or Airflow need to call `run-due`, into deploy/."""
+    from analysis.schedule import exports
+
+    with console.plainly():
+        project = paths.project()
+        if home is None and kind != "windows":
+            home = str(project.root)
+        setup = exports.Setup(home=home, command=command, user=user)
+        if image is not None:
+            setup = replace(setup, image=image)
+        files = exports.files(kind, _rota(project, schedule), setup)
+        for path in exports.write(to or project.root / "deploy", files):
+            console.out.print(str(path), markup=False)
 
 
 def _as_json(one: "Standing", now: datetime) -> dict[str, object]:
@@ -213,7 +342,7 @@ def _as_json(one: "Standing", now: datetime) -> dict[str, object]:
         "state": str(one.state),
         "due": None if one.due is None else one.due.isoformat(),
         "next": None if one.coming is None else one.coming.isoformat(),
-        "held": one.reason,
+        "held": one.held,
         "last": None if last is None else last.model_dump(mode="json"),
         "age_seconds": None if last is None else (now - (last.finished or last.started)).total_seconds(),
     }

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
+from itertools import chain
 
 from analysis.schedule import moments
 from analysis.schedule.rota import Entry
@@ -30,25 +32,46 @@ class Standing:
 
     Attributes:
         entry: its line of the schedule.
+        now: the moment.
         state: whether it is due, and if not, why.
         due: the moment that it is, or was last, due for; null if none has come yet.
         attempt: which attempt the next run for that moment would be, from 1.
-        missed: how many moments before that one nothing ran at, of those after the last run.
-        coming: when it can be run next, if it is not due; null if never.
-        reason: why it is held, in words; else null.
         last: its last run; null if there is none.
-        since: its last run for an earlier moment; null if there is none.
+        since: its last run for an earlier moment that was not cut off; null if there is none.
+        retry: when it is tried again, if it has failed and is to be; else null.
     """
 
     entry: Entry
+    now: datetime
     state: State
     due: datetime | None
     attempt: int
-    missed: int
-    coming: datetime | None
-    reason: str | None
     last: Run | None
     since: Run | None
+    retry: datetime | None
+
+    @cached_property
+    def missed(self) -> int:
+        """How many moments before the one that it is due for came to nothing, of those after its last run."""
+        if self.due is None or self.since is None:
+            return 0
+        return moments.between(self.entry.lines, self.since.due, self.due)
+
+    @property
+    def held(self) -> str | None:
+        """Why the release calendar holds it, in words; null if it does not."""
+        return self.entry.calendar.held(self.now) if self.state is State.HELD else None
+
+    @cached_property
+    def coming(self) -> datetime | None:
+        """When it can be run next; null if it can be now, or never."""
+        calendar = self.entry.calendar
+        if self.state in (State.DUE, State.BEGUN):
+            return None
+        if self.state is State.HELD:
+            return calendar.free(self.now)
+        moment = self.retry or moments.coming(self.entry.lines, self.now)
+        return None if moment is None else calendar.free(moment)
 
 
 def standing(entry: Entry, past: Iterable[Run], now: datetime, /, *, again: bool = False) -> Standing:
@@ -67,27 +90,23 @@ def standing(entry: Entry, past: Iterable[Run], now: datetime, /, *, again: bool
     last = next(runs, None)
     latest = moments.latest(entry.lines, now)
     of_moment: list[Run] = []
-    since = last
+    since: Run | None = None
     if last is not None and (latest is None or last.due >= latest):
         # the later of the two, as lines may have been changed since
         latest = last.due
-        of_moment, since = [last], None
-        for run in runs:
-            if run.due != latest:
+    if last is None or last.due != latest or not last.end.is_success:
+        for run in chain([] if last is None else [last], runs):
+            if run.due == latest:
+                of_moment.append(run)
+            elif run.end not in (End.INTERRUPTED, End.BEGUN):
                 since = run
                 break
-            of_moment.append(run)
-    missed = 0
-    if latest is not None and since is not None:
-        missed = moments.between(entry.lines, since.due, latest)
-    attempt = len(of_moment) + 1
-    state, coming = _judged(entry, of_moment, latest, now, again=again)
-    reason = entry.calendar.held(now) if state is State.DUE else None
-    if reason is not None:
-        state, coming = State.HELD, entry.calendar.free(now)
-    if coming is None and state in (State.NOT_DUE, State.FAILED):
-        coming = following(entry, now)
-    return Standing(entry, state, latest, attempt, missed, coming, reason, last, since)
+    else:
+        of_moment = [last]
+    state, retry = _judged(entry, of_moment, latest, now, again=again)
+    if state is State.DUE and entry.calendar.held(now) is not None:
+        state = State.HELD
+    return Standing(entry, now, state, latest, len(of_moment) + 1, last, since, retry)
 
 
 def _judged(
@@ -106,19 +125,13 @@ def _judged(
         retry = (of_moment[0].finished or of_moment[0].started) + entry.retry_after
         # a clock that was put back must not make it wait for longer than it would have
         if now < retry <= now + entry.retry_after:
-            return State.RETRY, entry.calendar.free(retry)
+            return State.RETRY, retry
     return State.DUE, None
 
 
 def is_final(entry: Entry, n_failed: int, /) -> bool:
     """Whether a moment is given up after so many attempts that failed."""
     return n_failed > entry.retries
-
-
-def following(entry: Entry, now: datetime, /) -> datetime | None:
-    """When a report that is not due can be run next: at its next moment, or when the release calendar lets it."""
-    moment = moments.coming(entry.lines, now)
-    return None if moment is None else entry.calendar.free(moment)
 
 
 def interruptions(past: Iterable[Run], due: datetime, /) -> int:

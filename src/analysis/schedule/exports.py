@@ -29,8 +29,8 @@ _HOME, _WINDOWS_HOME = "/srv/casegrade", r"C:\casegrade"
 _PORT = 8643
 
 # What a path may have besides letters and digits. Spaces and these can be quoted for every format; what is left out
-# means something within quotes to at least one of them: $ % { } " \ ` : or a control character.
-_MARKS = " .,_+=@~()&#!'-"
+# means something to at least one of them wherever it stands: $ % { } " ' \ ` : or a control character.
+_MARKS = " .,_+=@~()&#!-"
 _POSIX = re.compile(rf"(/[\w{re.escape(_MARKS)}]+)+")
 _WINDOWS = re.compile(rf"[A-Za-z]:(\\[\w{re.escape(_MARKS)}]+)+")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
@@ -40,8 +40,6 @@ _LONGEST = 200
 
 # how long a task of Airflow waits for another run that is writing
 _WAIT = 900
-# whoever clears a task that has failed for good wants it run, and the command would know of nothing that is due
-_AGAIN = "{{ ' --again' if ti.try_number > task.retries + 1 }}"
 # for what a run does besides its reports: cleaning the data, the pages about all reports
 _MARGIN = 300
 # no job of GitHub's may take longer
@@ -77,7 +75,7 @@ def files(kind: str, rota: Rota, setup: Setup, /) -> dict[str, str]:
     """The files for a kind of scheduler, one of `KINDS`: their paths below `deploy/`, and what is in them.
 
     Raises:
-        ExportError: if the kind is not known, or `setup` has something that cannot be put into them.
+        ExportError: if the kind is not known, or `setup` or `rota` has something that cannot be put into them.
     """
     made: Mapping[str, Callable[[Rota, Setup], dict[str, str]]] = {
         "cron": _cron,
@@ -141,12 +139,11 @@ def _windows(rota: Rota, setup: Setup) -> dict[str, str]:
     )
     # with /s the shell takes off the outer quotes and leaves all others as they are
     arguments = f'/d /s /c "{asked} >> "{home}\\logs\\schedule.log" 2>&1"'
-    project = "'{}'".format(home.replace("'", "''"))
     return {
         "casegrade-run-due.xml": _rendered(
             "casegrade-run-due.xml", home=home, arguments=arguments, longest=_longest(rota)
         ),
-        "register.ps1": _rendered("register.ps1", project=project),
+        "register.ps1": _rendered("register.ps1", home=home),
     }
 
 
@@ -180,7 +177,8 @@ def _airflow(rota: Rota, setup: Setup) -> dict[str, str]:
     dags = [_dag(list(entries)) for _, entries in groupby(sorted(rota.entries, key=_rhythm), key=_rhythm)]
     text = _rendered(
         "casegrade_dags.py",
-        run_due=_python(f'{asked} "$REPORT" --wait {_WAIT}{_AGAIN}'),
+        run_due=_python(asked),
+        wait=_WAIT,
         dags=dags,
         timetables=sorted(
             {
@@ -200,6 +198,12 @@ def _rhythm(entry: Entry) -> tuple[Any, ...]:
 
 def _dag(entries: list[Entry]) -> dict[str, Any]:
     lines, zone, retries, retry_after, deadline = rhythm = _rhythm(entries[0])
+    for line in lines:
+        if not _is_read_by_airflow(line):
+            raise ExportError(
+                f'Airflow cannot read "{line}" ({entries[0].name}): write it without LW, without L after a day of '
+                "the week, and with # on all of its days of the week or on none; or use another scheduler."
+            )
     # Airflow knows past runs by this id. So it changes with the rhythm alone, not with what else is scheduled.
     words = re.sub(r"[^A-Za-z0-9]+", "-", "_".join(lines).replace("*", "any")).strip("-")[:80]
     mark = hashlib.sha256(json.dumps(rhythm).encode()).hexdigest()[:8]
@@ -213,6 +217,12 @@ def _dag(entries: list[Entry]) -> dict[str, Any]:
         "longest": _WAIT + math.ceil(deadline) + _MARGIN,
         "names": [entry.name for entry in entries],
     }
+
+
+def _is_read_by_airflow(line: str) -> bool:
+    """Whether Airflow reads a cron line that is one here: it knows all but three things."""
+    days = line.split()[4].split(",")
+    return not re.search(r"LW|\dL\b", line, re.IGNORECASE) and len({"#" in day for day in days}) == 1
 
 
 def _longest(rota: Rota) -> int:

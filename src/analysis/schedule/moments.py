@@ -32,6 +32,14 @@ class Line:
 
     def last(self, now: datetime, /) -> datetime | None:
         """The latest moment at or before `now`; null if there has been none in forty years."""
+        # who asks every minute gets the same answer until the next moment
+        last, following = _known.get(self, (None, None))
+        if last is None or not last <= now < (following or last):
+            last, following = self._last(now), next(self.following(now), None)
+            _known[self] = last, following
+        return last
+
+    def _last(self, now: datetime) -> datetime | None:
         # going back, the library can pass by moments around a shift of the clocks; going forward, it does not
         for near in CronSim(self.text, self._local(now + timedelta(seconds=1)), reverse=True):
             earlier = near.astimezone(UTC)
@@ -64,6 +72,9 @@ class Line:
     def _shifts_around(self, now: datetime) -> bool:
         before, after = self._local(now - _SHIFT), self._local(now + _SHIFT)
         return before.utcoffset() != after.utcoffset()
+
+
+_known: dict[Line, tuple[datetime | None, datetime | None]] = {}
 
 
 def line(text: str, zone: str, /) -> Line:

@@ -61,6 +61,18 @@ def _link(said: str) -> str:
     return said.rstrip("/")
 
 
+def _login(said: str) -> str:
+    if not said.isascii():
+        raise ValueError("should have no letters but those of ASCII, as mail servers take no others")
+    return said
+
+
+def _absolute(said: str) -> str:
+    if not Path(said).is_absolute():
+        raise ValueError("should be a whole path, from the root on")
+    return said
+
+
 def _day(said: object) -> object:
     # pydantic would read a number or a text as a date
     if not isinstance(said, date):
@@ -84,8 +96,8 @@ def _value(said: object) -> object:
 
 _Text = Annotated[str, AfterValidator(_plain)]
 _Texts = Annotated[list[_Text], BeforeValidator(_listed), Field(min_length=1, max_length=100)]
-_Address = Annotated[str, AfterValidator(_address)]
-_Addresses = Annotated[list[_Address], BeforeValidator(_listed)]
+Address = Annotated[str, AfterValidator(_address)]
+_Addresses = Annotated[list[Address], BeforeValidator(_listed)]
 _Day = Annotated[Any, BeforeValidator(_day)]
 _Value = Annotated[Any, BeforeValidator(_value)]
 _Format = Annotated[str, BeforeValidator(partial(_one_of, (PDF, INTERACTIVE)))]
@@ -149,9 +161,9 @@ class Mail(_Table):
     host: _Text
     port: int = Field(default=587, ge=1, le=65_535)
     security: Annotated[str, BeforeValidator(partial(_one_of, ("starttls", "tls")))] = "starttls"
-    sender: _Address
-    user: _Text | None = None
-    authority: _Text | None = Field(
+    sender: Address
+    user: Annotated[_Text, AfterValidator(_login)] | None = None
+    authority: Annotated[_Text, AfterValidator(_absolute)] | None = Field(
         default=None,
         description="File with the certificate of the authority that the server's own is signed by.",
     )

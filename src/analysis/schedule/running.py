@@ -1,6 +1,5 @@
 """Run what is due, once, whoever asks and however often: the one function that every scheduler calls."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -203,9 +202,7 @@ def _ended(place: Shelf, entry: Entry, run: Run, left: Left, now: datetime) -> R
     if end is End.UNCHANGED and is_other and left.record is not None and of_moment:
         # an attempt that was cut off after it had made it
         end = End.MADE if left.record.finished >= of_moment[-1].started else end
-    for kind in _news(
-        entry, run, end, left, before, is_other=is_other and (end is End.MADE or known is not None)
-    ):
+    for kind in _news(entry, end, left, before, is_other=is_other and (end is End.MADE or known is not None)):
         outbox.post(place, entry, run, kind, left.record, now=now)
     return runs.finish(place, run, end, now=now, reason=left.reason, left=left.record)
 
@@ -220,15 +217,14 @@ def _since_success(place: Shelf, run: Run) -> Iterator[Run]:
             return
 
 
-def _news(
-    entry: Entry, run: Run, end: End, left: Left, before: Sequence[Run], *, is_other: bool
-) -> list[str]:
-    """What people are told of a run."""
+def _news(entry: Entry, end: End, left: Left, before: Sequence[Run], *, is_other: bool) -> list[str]:
+    """What people are told of a run: that it failed, once it was tried as often as it is to be."""
+    n_failed = sum(one.end is End.FAILED for one in before)
     if end is End.FAILED:
-        n_failed = sum(one.due == run.due and one.end is End.FAILED for one in before)
-        return [FAILURE] if due.is_final(entry, n_failed + 1) else []
+        # over several moments too, as the next one may come before all attempts for the last were made
+        return [FAILURE] if (n_failed + 1) % (entry.retries + 1) == 0 else []
     news = []
-    if _was_given_up(entry, before):
+    if n_failed > entry.retries:
         news.append(RECOVERY)
     if (
         is_other
@@ -238,12 +234,6 @@ def _news(
     ):
         news.append(CHANGED)
     return news
-
-
-def _was_given_up(entry: Entry, before: Sequence[Run]) -> bool:
-    """Whether a moment was given up since the last run that went well, so that people were told."""
-    failed = Counter(one.due for one in before if one.end is End.FAILED)
-    return any(due.is_final(entry, n_failed) for n_failed in failed.values())
 
 
 def batches(*, jobs: int = 1, say: Callable[[str], None] = lambda message: None) -> Maker:

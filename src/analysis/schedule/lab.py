@@ -1,0 +1,491 @@
+"""Notebook jobs of JupyterLab as runs of this project: the same parameters, records, gate and history as elsewhere.
+
+`jupyter-scheduler` has the form and the list of jobs. What it runs them with is replaced here.
+"""
+
+import contextlib
+import json
+import logging
+import shutil
+import sys
+import traceback
+import uuid
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from importlib import util
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from filelock import FileLock, Timeout
+from jupyter_core.paths import jupyter_runtime_dir
+from jupyter_scheduler.environments import EnvironmentManager
+from jupyter_scheduler.exceptions import SchedulerError
+from jupyter_scheduler.executors import ExecutionManager
+from jupyter_scheduler.models import JobFeature, RuntimeEnvironment, Status
+from jupyter_scheduler.orm import Job
+from jupyter_scheduler.utils import get_utc_timestamp
+
+from analysis import paths, storage
+from analysis.publish import record, shelf
+from analysis.publish.record import PDF, State
+from analysis.publish.shelf import Shelf
+from analysis.schedule import credentials, rota, running, runs
+from analysis.schedule.credentials import CredentialsError
+from analysis.schedule.rota import RETENTION, Entry, Retention, ScheduleError
+from analysis.schedule.running import Left, Order
+from analysis.schedule.runs import End, Origin, Run
+
+# Seconds to wait for other runs. Of hundreds of jobs that begin at once, the last one waits for all.
+WAIT = 3600.0
+# as casegrade report has it
+_DEADLINE = 300.0
+
+_NOTEBOOK, _PAGE = "ipynb", "html"
+# what the form calls them
+_LABELS = {_NOTEBOOK: "Notebook", _PAGE: "HTML", PDF: "PDF"}
+# as the modules that make them call them
+_FILES = {_NOTEBOOK: record.NOTEBOOK, _PAGE: record.PAGE, PDF: "report.pdf"}
+
+# A tag by which a job is known as one of ours, and its run.
+_MARK = "casegrade:"
+# Where jobs that came to no run are counted. No report is called that.
+_REFUSED = "refused"
+_ENDED = (Status.COMPLETED, Status.FAILED, Status.STOPPED)
+# what the database has room for
+_LONGEST = 1024
+
+_log = logging.getLogger(__name__)
+
+
+class JobError(Exception):
+    """A notebook job that was refused or failed. The message says why and what to do."""
+
+
+class CasegradeExecutionManager(ExecutionManager):  # type: ignore[misc]
+    """Runs a notebook job as this project runs notebooks. It is called in a process of its own.
+
+    The project's report notebooks make the project's reports: as drafts, with their records, one job at a time, each
+    with a run in the history. Other notebooks are run with typed parameters, and only their outputs are kept.
+    """
+
+    _note: str | None = None
+
+    # The server hands over the class once more, as it calls what is a class method as a function.
+    @classmethod
+    def supported_features(cls, *_: object) -> dict[JobFeature, bool]:
+        """What the form may offer. Retries, time limits and mails are the schedule's, and not offered here."""
+        supported = {
+            JobFeature.job_name,
+            JobFeature.parameters,
+            JobFeature.output_formats,
+            JobFeature.job_definition,
+            JobFeature.idempotency_token,
+            JobFeature.tags,
+            JobFeature.stop_job,
+            JobFeature.delete_job,
+        }
+        return {feature: feature in supported for feature in JobFeature}
+
+    @classmethod
+    def validate(cls, *given: Any) -> bool:
+        """Whether a job can be made of a notebook, whose path is the last thing given.
+
+        Raises:
+            SchedulerError: if not; the message is shown in the form.
+        """
+        path = Path(given[-1])
+        if _is_staged(path):
+            # A definition's copy, begun by the clock: a job that fails is seen, a refusal is not.
+            return True
+        try:
+            _read(path.name, path.read_bytes())
+        except OSError as error:
+            raise SchedulerError(f"{path.name} cannot be read ({error.strerror}): mend that.") from error
+        except JobError as error:
+            raise SchedulerError(str(error)) from error
+        return True
+
+    def execute(self) -> None:
+        """Run the notebook, and hand over what the form asked for.
+
+        Raises:
+            JobError, ParameterError, ShelfError, LockedError: if it cannot be run, or failed. The headline says why.
+        """
+        # nobody is told anything from here, so one that cannot be used is no reason to stop
+        with contextlib.suppress(CredentialsError):
+            credentials.take()
+        with fsspec.open(self.staging_paths["input"], "rb") as file:
+            content = file.read()
+        _read(self.model.input_filename, content)
+        project = _project(self.root_dir)
+        # the server that asks what is supported has no use for it
+        from analysis.publish import plan
+
+        with paths.using(project):
+            if self.model.input_filename in (plan.FORCE_NOTEBOOK, plan.QUALITY_NOTEBOOK):
+                self._make_report(project, content)
+            else:
+                self._run_notebook(project, content)
+
+    def on_complete(self) -> None:
+        """Say that it is done, and which outputs there are none of."""
+        told = {} if self._note is None else {"status_message": _cut(self._note)}
+        self._update(status=Status.COMPLETED, end_time=get_utc_timestamp(), **told)
+
+    def on_failure(self, e: Exception) -> None:
+        """Say that it failed and why, in one sentence."""
+        _trace_unexpected(e)
+        message = _cut(_sentence(e))
+        self._update(status=Status.FAILED, status_message=message, end_time=get_utc_timestamp())
+
+    def _update(self, **values: object) -> None:
+        with self.db_session() as session:
+            session.query(Job).filter(Job.job_id == self.job_id).update(values)
+            session.commit()
+
+    @property
+    def _formats(self) -> list[str]:
+        return list(self.model.output_formats or ())
+
+    @property
+    def _parameters(self) -> dict[str, str]:
+        return {name: _unquoted(value) for name, value in (self.model.parameters or {}).items()}
+
+    def _hand_over(self, output: str, content: bytes) -> None:
+        with fsspec.open(self.staging_paths[output], "wb") as file:
+            file.write(content)
+
+    # ------------------------------------------------------------------ reports of the project
+
+    def _make_report(self, project: paths.Project, content: bytes) -> None:
+        place = shelf.at(project.reports)
+        try:
+            report, values = self._asked(project, content)
+        except Exception:
+            # a definition that nobody looks after is refused every hour
+            self._mark(place, _REFUSED, self.job_id)
+            self._clear(place, _REFUSED, RETENTION)
+            raise
+        entry, retention = _scheduled(project, report)
+        deadline = _DEADLINE if entry is None else entry.deadline
+        formats = frozenset((PDF,)) if PDF in self._formats else frozenset[str]()
+        order = Order((report,), values, formats, publish=False, deadline=deadline)
+        with place.locked(wait=WAIT, tell=_say):
+            run = self._begun(place, report)
+            left = self._left(project, place, order, content)
+            runs.finish(place, run, left.end, now=record.now(), reason=left.reason, left=left.record)
+            self._hand_over_report(place, report, left)
+            self._clear(place, report, retention)
+        if left.end is End.FAILED:
+            raise JobError(left.reason)
+
+    def _asked(self, project: paths.Project, content: bytes) -> tuple[str, dict[str, Any]]:
+        """The name of the report that is asked for, and the parameters besides its force."""
+        from analysis.publish import parameters, plan
+
+        name, given = self.model.input_filename, self._parameters
+        _refuse_copy(project, name, content)
+        if unknown := [output for output in self._formats if output not in _FILES]:
+            raise JobError(f"There is no output {unknown[0]}: choose among {', '.join(_LABELS.values())}.")
+        if name == plan.QUALITY_NOTEBOOK:
+            if given:
+                raise JobError(f"{name} takes no parameters: remove {', '.join(given)}.")
+            return record.QUALITY, {}
+        values = parameters.checked(project.notebooks / name, given)
+        if "force" not in values:
+            raise JobError(
+                "The parameter force is needed: add it to the job, such as force with the value warwickshire."
+            )
+        return values.pop("force"), values
+
+    def _begun(self, place: Shelf, report: str) -> Run:
+        """Write down that a run begins, and of others that they were cut off. The right to write is held."""
+        due = datetime.fromtimestamp(self.model.create_time // 1000, UTC)
+        past = [run for run in runs.of(place, report) if run.origin is Origin.LAB]
+        for run in past:
+            if run.end is End.BEGUN:
+                # whoever ran it is gone, as nobody else has the right to write
+                runs.finish(place, run, End.INTERRUPTED, now=record.now())
+                self._end_cut_off(_mark(place, report, run.run_id))
+        # of one second there may be several
+        attempt = 1 + max((run.attempt for run in past if run.due == due), default=0)
+        run = runs.begin(place, report, due=due, attempt=attempt, now=record.now(), origin=Origin.LAB)
+        self._mark(place, report, run.run_id)
+        return run
+
+    def _left(self, project: paths.Project, place: Shelf, order: Order, content: bytes) -> Left:
+        (report,) = order.names
+        try:
+            # it may have been changed while this job waited
+            _refuse_copy(project, self.model.input_filename, content)
+            return running.batches(say=_say)(project, place, order)[report]
+        except Exception as error:
+            _trace_unexpected(error)
+            return Left(End.FAILED, _sentence(error))
+
+    def _hand_over_report(self, place: Shelf, report: str, left: Left) -> None:
+        if left.end is End.FAILED:
+            failure = shelf.failure(place, report)
+            came_to = place.read(f"{report}/{shelf.FAILED_FOLDER}/{record.NOTEBOOK}")
+            is_its = failure is not None and left.record is not None and failure.run_id == left.record.run_id
+            if came_to is not None and is_its and _NOTEBOOK in self._formats:
+                self._hand_over(_NOTEBOOK, came_to)
+            return
+        latest = None if left.end is End.NO_AUDITS else shelf.latest(place, report)
+        missing = []
+        for output in self._formats:
+            made = None if latest is None else place.read(f"{latest[0]}/{_FILES[output]}")
+            if made is None:
+                missing.append(_LABELS[output])
+            else:
+                self._hand_over(output, made)
+        if missing:
+            known = None if latest is None else latest[1].state
+            why = {None: "there are no audits of it yet", State.WITHDRAWN: "it is withdrawn"}.get(
+                known, "none was made"
+            )
+            self._note = f"There is no {' and no '.join(missing)} of the report on {report}: {why}."
+
+    # ------------------------------------------------------------------------- other notebooks
+
+    def _run_notebook(self, project: paths.Project, content: bytes) -> None:
+        name = self.model.input_filename
+        from analysis.publish import parameters, runner
+
+        folder = storage.scratch("lab")
+        try:
+            notebook, output = folder / name, folder / "executed" / name
+            notebook.write_bytes(content)
+            output.parent.mkdir()
+            given = self._parameters
+            values = parameters.checked(notebook, given) if given else {}
+            try:
+                with _turn():
+                    executed = runner.execute(notebook, output=output, parameters=values, project=project)
+            finally:
+                if output.is_file() and _NOTEBOOK in self._formats:
+                    self._hand_over(_NOTEBOOK, output.read_bytes())
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        if _PAGE in self._formats:
+            import nbconvert
+
+            # nothing that is published, so it is as any notebook's
+            page, _ = nbconvert.HTMLExporter().from_notebook_node(executed)
+            self._hand_over(_PAGE, page.encode())
+        if missing := [
+            _LABELS.get(output, output) for output in self._formats if output not in (_NOTEBOOK, _PAGE)
+        ]:
+            self._note = f"There is no {' and no '.join(missing)} of {name}: that is made of reports only."
+
+    # -------------------------------------------------------------------------------- retention
+
+    def _mark(self, place: Shelf, report: str, run_id: str) -> None:
+        self._update(tags=[*(self.model.tags or ()), _mark(place, report, run_id)])
+
+    def _end_cut_off(self, mark: str) -> None:
+        """End the job of a run that was cut off, which the Lab would show as running for ever."""
+        with self.db_session() as session:
+            for job in session.query(Job).filter(Job.status.in_((Status.IN_PROGRESS, Status.STOPPING))):
+                if mark not in (job.tags or ()):
+                    continue
+                if job.status == Status.STOPPING:
+                    job.status = Status.STOPPED
+                else:
+                    job.status = Status.FAILED
+                    job.status_message = "It was cut off before it ended: run it again."
+            session.commit()
+
+    def _clear(self, place: Shelf, report: str, retention: Retention) -> None:
+        """Remove past runs of a report and their jobs that need not be kept."""
+        try:
+            for run in runs.expired(place, report, retention, record.now()):
+                runs.remove(place, run)
+            self._clear_jobs(place, report, retention)
+        except Exception as error:
+            # whatever becomes of old ones, this one is done
+            _say(f"Old runs of {report} could not be removed: {_sentence(error)}")
+
+    def _clear_jobs(self, place: Shelf, report: str, retention: Retention) -> None:
+        """Remove jobs as runs are removed. One whose run is kept, as its report was published, is kept too."""
+        if retention.runs is None and retention.days is None:
+            return
+        since = None if retention.days is None else record.now() - timedelta(days=retention.days)
+        files, path = fsspec.core.url_to_fs(self.staging_paths["input"])
+        staging_area = path.rsplit("/", 2)[0]
+        beginning = _mark(place, report, "")
+        with self.db_session() as session:
+            mine = [
+                (job, [tag.removeprefix(beginning) for tag in job.tags if tag.startswith(beginning)])
+                for job in session.query(Job).filter(Job.tags.is_not(None)).order_by(Job.create_time.desc())
+                if any(tag.startswith(beginning) for tag in job.tags or ())
+            ]
+            for number, (job, run_ids) in enumerate(mine):
+                is_recent = number < (retention.runs or 0) or (
+                    since is not None and job.create_time > since.timestamp() * 1000
+                )
+                if is_recent or job.status not in _ENDED or _is_there(place, report, run_ids):
+                    continue
+                folder = f"{staging_area}/{job.job_id}"
+                if files.exists(folder):
+                    files.rm(folder, recursive=True)
+                session.delete(job)
+                session.commit()
+
+
+class CasegradeEnvironmentManager(EnvironmentManager):  # type: ignore[misc]
+    """What the form offers to run notebooks in: the Python that JupyterLab runs in, as it is what runs them."""
+
+    def list_environments(self) -> list[RuntimeEnvironment]:
+        """The one environment, with the outputs that can be made in it."""
+        # an extra, which need not be there
+        has_pdf = util.find_spec("weasyprint") is not None
+        return [
+            RuntimeEnvironment(
+                name="casegrade",
+                label=f"casegrade {record.code_version()}, Python {record.python_version()}",
+                description="The environment that JupyterLab runs in",
+                file_extensions=[_NOTEBOOK],
+                output_formats=[output for output in _LABELS if output != PDF or has_pdf],
+                metadata={"path": sys.executable},
+            )
+        ]
+
+    def manage_environments_command(self) -> str:
+        """No command of the Lab manages it."""
+        return ""
+
+    def output_formats_mapping(self) -> dict[str, str]:
+        """What the outputs are called, those of earlier jobs among them."""
+        return dict(_LABELS)
+
+
+def _project(root: str) -> paths.Project:
+    """The project that the server works in, found as everywhere else."""
+    try:
+        with contextlib.chdir(root):
+            return paths.project()
+    except (paths.ProjectNotFoundError, OSError) as error:
+        raise JobError(
+            f"The folder of this server, {root}, is in no casegrade project: start JupyterLab in a checkout, "
+            f"or set {paths.VARIABLE} to the folder of one before."
+        ) from error
+
+
+def _is_staged(path: Path) -> bool:
+    try:
+        uuid.UUID(path.parent.name)
+    except ValueError:
+        return False
+    return True
+
+
+def _read(name: str, content: bytes) -> list[tuple[str, str, list[str]]]:
+    """What a notebook does and says: kind, source and tags of each cell; what it showed does not count.
+
+    Raises:
+        JobError: if it is none that can be run.
+    """
+    try:
+        notebook = json.loads(content)
+        cells = [
+            (str(cell["cell_type"]), "".join(cell["source"]), list(cell.get("metadata", {}).get("tags", [])))
+            for cell in notebook["cells"]
+        ]
+        language = notebook.get("metadata", {}).get("kernelspec", {}).get("language", "python")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise JobError(f"{name} is not a notebook that can be read: save it again in JupyterLab.") from error
+    if language != "python":
+        raise JobError(
+            f"{name} is a notebook of {language}, but jobs run Python: choose another kernel for it."
+        )
+    n_tagged = sum("parameters" in tags for _, _, tags in cells)
+    if n_tagged > 1:
+        raise JobError(f'{name} has {n_tagged} cells tagged "parameters": leave that tag on one of them.')
+    return cells
+
+
+def _refuse_copy(project: paths.Project, name: str, content: bytes) -> None:
+    own = project.notebooks / name
+    try:
+        is_same = _read(name, own.read_bytes()) == _read(name, content)
+    except OSError as error:
+        raise JobError(f"{own} is missing: restore it from version control.") from error
+    if not is_same:
+        raise JobError(
+            f"{name} of this job is not as the project's own, of which reports and their records are: make the job, "
+            f"or its definition, anew from {own}, or give the copy another name to run it without a report."
+        )
+
+
+def _scheduled(project: paths.Project, report: str) -> tuple[Entry | None, Retention]:
+    """What the schedule says of a report, if there is one and the report is in it; and what to keep of its runs."""
+    if not (project.root / rota.FILE).exists():
+        return None, RETENTION
+    try:
+        entries = rota.read(project).entries
+    except ScheduleError as error:
+        # nobody knows what is to be kept then
+        _say(f"{error} Nothing is removed until then.")
+        return None, Retention()
+    entry = next((entry for entry in entries if entry.name == report), None)
+    return entry, RETENTION if entry is None else entry.retention
+
+
+@contextlib.contextmanager
+def _turn() -> Iterator[None]:
+    """The turn of one notebook at a time, so that there are not as many kernels as jobs."""
+    folder = Path(jupyter_runtime_dir())
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "casegrade-jobs.lock", is_singleton=False)
+    try:
+        lock.acquire(timeout=WAIT)
+    except Timeout as error:
+        raise JobError(
+            f"Other notebook jobs took longer than {WAIT:g} seconds: run it again when they have ended."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _mark(place: Shelf, report: str, run_id: str) -> str:
+    return f"{_MARK}{place.shown(f'{runs.FOLDER}/{report}')}/{run_id}"
+
+
+def _is_there(place: Shelf, report: str, run_ids: Iterable[str]) -> bool:
+    return any(place.has(f"{runs.FOLDER}/{report}/{run_id}/{runs.FILE}") for run_id in run_ids)
+
+
+def _unquoted(value: str) -> str:
+    """A value without quotes around it, which the Lab's own manager asks for, as it writes values into code."""
+    is_quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1] if is_quoted else value
+
+
+def _sentence(error: Exception) -> str:
+    told = " ".join(str(error).split())
+    if _is_expected(error):
+        return told
+    name = type(error).__name__
+    return f"{name}: {told}" if told else name
+
+
+def _is_expected(error: Exception) -> bool:
+    return type(error).__module__.startswith("analysis.")
+
+
+def _trace_unexpected(error: Exception) -> None:
+    if not _is_expected(error):
+        # for the server's log: the job has the sentence only
+        traceback.print_exception(error)
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= _LONGEST else f"{message[: _LONGEST - 1]}…"
+
+
+def _say(message: str) -> None:
+    _log.warning("casegrade: %s", message)

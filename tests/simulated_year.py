@@ -1,0 +1,62 @@
+"""A scheduler in a simulated year, in a process of its own that can be killed: see test_schedule_year.py.
+
+What is made is a line in a log instead of a report, and the clock is a simulated one; all else is the real thing.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import synthetic
+
+from analysis import paths, vocabulary
+from analysis.publish import shelf
+from analysis.schedule import rota, running, runs
+from analysis.schedule.running import Left, Order
+from analysis.schedule.runs import End, Run
+
+# some fail at first and go well when they are tried again, one never goes well
+FAIL_FIRST, FAILS = ("essex", "dorset"), "gwent"
+# what its folder has besides the schedule: the minutes at which it looks, how far it has come, what it said
+LOOKS, CLOCK, LOG = "looks", "clock", "log"
+
+
+def main() -> None:
+    """Live through the year from where the clock stands to its end."""
+    folder = Path(sys.argv[1])
+    place = shelf.FolderShelf(folder / "reports")
+    project = paths.Project(folder)
+    found = rota.parse((folder / rota.FILE).read_bytes(), vocabulary.forces(synthetic.RAW))
+    log = os.open(folder / LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    clock = folder / CLOCK
+    since = datetime.fromisoformat(clock.read_text())
+    now = since
+
+    def say(*words: object) -> None:
+        os.write(log, (" ".join(map(str, (now.isoformat(), *words))) + "\n").encode())
+
+    def make(_project: paths.Project, _place: shelf.Shelf, order: Order) -> Mapping[str, Left]:
+        left = {}
+        for name in order.names:
+            run = next(runs.of(place, name))
+            say("makes", name, run.run_id)
+            fails = name == FAILS or (name in FAIL_FIRST and run.attempt == 1)
+            left[name] = Left(End.FAILED, "It fails.") if fails else Left(End.UNCHANGED)
+        return left
+
+    def tell(run: Run) -> None:
+        say(run.end, run.report, run.run_id)
+
+    for line in (folder / LOOKS).read_text().split():
+        now = datetime.fromisoformat(line)
+        if now >= since:
+            clock.write_text(line)
+            say("looks")
+            running.run_due(project, place, found, make=make, now=lambda now=now: now, tell=tell)
+            say("looked")
+
+
+if __name__ == "__main__":
+    main()
