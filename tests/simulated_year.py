@@ -52,7 +52,9 @@ def main() -> None:
     for line in (folder / LOOKS).read_text().split():
         now = datetime.fromisoformat(line)
         if now >= since:
-            clock.write_text(line)
+            # whole or not at all, as it may be killed here too
+            (folder / "clock.new").write_text(line)
+            (folder / "clock.new").replace(clock)
             say("looks")
             running.run_due(project, place, found, make=make, now=lambda now=now: now, tell=tell)
             say("looked")

@@ -95,6 +95,7 @@ def _code(error: Exception) -> int | None:
     from analysis.schedule.credentials import CredentialsError
     from analysis.schedule.exports import ExportError
     from analysis.schedule.rota import ScheduleError
+    from analysis.schedule.serving import ServingError
 
     to_mend = (EvidenceError, GateError, RestrictedError, RevisionsError, vocabulary.ForcesError)
     impossible = (
@@ -110,6 +111,7 @@ def _code(error: Exception) -> int | None:
         CredentialsError,
         ExportError,
         ScheduleError,
+        ServingError,
     )
     # some of what needs mending is also something that does not exist
     kinds = {DATA_TO_MEND: to_mend, NOT_POSSIBLE: impossible, LOCKED: (LockedError,)}

@@ -167,9 +167,8 @@ class FolderShelf:
         """What is in a folder, in order, apart from what begins with a dot; nothing if there is no such folder."""
         with _used(self.folder):
             try:
-                return sorted(
-                    one.name for one in os.scandir(self.folder / folder) if not one.name.startswith(".")
-                )
+                found = os.listdir(self.folder / folder)  # noqa: PTH208 - a path of each takes ten times as long
+                return sorted(name for name in found if not name.startswith("."))
             except (FileNotFoundError, NotADirectoryError):
                 return []
 

@@ -3,8 +3,8 @@
 import json
 import os
 import signal
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +18,7 @@ from analysis import console, paths, vocabulary
 
 if TYPE_CHECKING:
     from analysis.publish.shelf import Shelf
+    from analysis.schedule.credentials import Credentials
     from analysis.schedule.due import Standing
     from analysis.schedule.outbox import Telling
     from analysis.schedule.rota import Entry, Rota
@@ -54,12 +55,10 @@ def run_due(
 
     # Kubernetes and Airflow ask a run to end in this way; what has begun is begun again by the next call
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    is_json = log_format is console.LogFormat.JSON
-    complain = console.complain_in_json if is_json else console.complain
-    with console.plainly(complain):
+    voice = _voice(log_format)
+    with console.plainly(voice.complain):
         project = paths.project()
         place, rota = _place(project, output), _rota(project, schedule)
-        say = (lambda message: console.event("message", message=message)) if is_json else console.complain
         ended = running.run_due(
             project,
             place,
@@ -67,12 +66,12 @@ def run_due(
             names=_slugs(reports or (), project),
             again=again,
             wait=wait,
-            make=running.batches(jobs=jobs or os.cpu_count() or 1, say=say),
-            telling=_telling(context, project, place, rota),
-            tell=_tell_in_json if is_json else _tell,
-            say=say,
+            make=running.batches(jobs=jobs or os.cpu_count() or 1, say=voice.say),
+            telling=_telling(_known(context), project, place, rota),
+            tell=voice.tell,
+            say=voice.say,
         )
-        if not ended and not is_json:
+        if not ended and log_format is console.LogFormat.TEXT:
             console.out.print("Nothing is due.")
     if any(run.end == "failed" for run in ended):
         raise typer.Exit(console.DATA_TO_MEND)
@@ -97,25 +96,42 @@ def _slugs(reports: Sequence[str], project: paths.Project) -> list[str]:
     return [name if name == record.QUALITY else named.named(name).slug for name in reports]
 
 
-def _telling(
-    context: typer.Context, project: paths.Project, place: "Shelf", rota: "Rota"
-) -> "Telling | None":
+def _telling(known: "Credentials", project: paths.Project, place: "Shelf", rota: "Rota") -> "Telling | None":
     from analysis.publish import record
-    from analysis.schedule import credentials
     from analysis.schedule.outbox import Telling
+
+    def named(name: str) -> str:
+        if name == record.QUALITY:
+            return "The page on data quality"
+        return vocabulary.forces(project.raw).named(name).full_name
 
     if rota.notify.mail is None and rota.notify.webhook is None:
         return None
-    named = vocabulary.forces(project.raw)
-    return Telling(
-        settings=rota.notify,
-        # what the command was begun with, and keeps from whatever it starts
-        credentials=credentials.take(context.obj),
-        named=lambda name: (
-            "The page on data quality" if name == record.QUALITY else named.named(name).full_name
-        ),
-        shown=place.shown,
-    )
+    return Telling(rota.notify, known, named, place.shown)
+
+
+def _known(context: typer.Context) -> "Credentials":
+    """The secrets that the command was begun with, and keeps from whatever it starts."""
+    from analysis.schedule import credentials
+
+    return credentials.take(context.obj)
+
+
+@dataclass(frozen=True)
+class _Voice:
+    """How a command tells of runs: to people, or to programs."""
+
+    say: Callable[[str], None]
+    complain: Callable[[str], None]
+    tell: Callable[["Run"], None]
+
+
+def _voice(log_format: console.LogFormat) -> _Voice:
+    if log_format is console.LogFormat.JSON:
+        return _Voice(
+            lambda message: console.event("message", message=message), console.complain_in_json, _tell_in_json
+        )
+    return _Voice(console.complain, console.complain, _tell)
 
 
 def _tell(run: "Run") -> None:
@@ -239,35 +255,16 @@ def serve(
     ] = console.LogFormat.TEXT,
 ) -> None:
     """Stay, and run what is due when it is: for machines without a scheduler of their own."""
-    from analysis.publish import record
-    from analysis.schedule import credentials, outbox, serving
+    from analysis.schedule import serving
 
-    is_json = log_format is console.LogFormat.JSON
-    complain = console.complain_in_json if is_json else console.complain
-    with console.plainly(complain):
+    voice = _voice(log_format)
+    with console.plainly(voice.complain):
         project = paths.project()
-        place = _place(project, output)
-        known = credentials.take(context.obj)
-
-        def say(message: str) -> None:
-            if is_json:
-                console.event("message", message=message)
-            else:
-                console.complain(message)
-
-        def named(name: str) -> str:
-            if name == record.QUALITY:
-                return "The page on data quality"
-            return vocabulary.forces(project.raw).named(name).full_name
-
-        def telling(rota: "Rota") -> "Telling | None":
-            if rota.notify.mail is None and rota.notify.webhook is None:
-                return None
-            return outbox.Telling(rota.notify, known, named, place.shown)
+        place, known = _place(project, output), _known(context)
 
         def begun(what: serving.Begun) -> None:
             shown = str(schedule or "schedule.toml")
-            if is_json:
+            if log_format is console.LogFormat.JSON:
                 coming = None if what.coming is None else what.coming.isoformat()
                 console.event(
                     "serving",
@@ -281,23 +278,19 @@ def serve(
                 return
             reports = f"{what.n_reports} {'report' if what.n_reports == 1 else 'reports'}"
             coming = "never" if what.coming is None else _utc(what.coming)
-            say(f"{reports} in {shown}, looked at every {every} seconds; the next is due: {coming}.")
-            say(f"How it is: {what.health}, and in {what.heart_beat}.")
+            voice.say(f"{reports} in {shown}, looked at every {every} seconds; the next is due: {coming}.")
+            voice.say(f"How it is: {what.health}, and in {what.heart_beat}.")
 
-        try:
-            is_done = serving.serve(
-                project,
-                place,
-                serving.Terms(
-                    port, heart_beat or serving.heart_beat(project), every, grace, jobs or os.cpu_count() or 1
-                ),
-                read=lambda: _rota(project, schedule),
-                telling=telling,
-                saying=serving.Saying(begun, _tell_in_json if is_json else _tell, say, complain),
-            )
-        except serving.ServingError as error:
-            complain(str(error))
-            raise typer.Exit(console.NOT_POSSIBLE) from error
+        is_done = serving.serve(
+            project,
+            place,
+            serving.Terms(
+                port, heart_beat or serving.heart_beat(project), every, grace, jobs or os.cpu_count() or 1
+            ),
+            read=lambda: _rota(project, schedule),
+            telling=lambda rota: _telling(known, project, place, rota),
+            saying=serving.Saying(begun, voice.tell, voice.say, voice.complain),
+        )
     if not is_done:
         # Python would wait for the run
         os._exit(console.INTERRUPTED)

@@ -117,11 +117,12 @@ def _judged(
     if of_moment and of_moment[0].end is End.BEGUN:
         return State.BEGUN, None
     failed = [run for run in of_moment if run.end is End.FAILED]
-    if not failed or again:
+    if not of_moment or again:
         return State.DUE, None
     if is_final(entry, len(failed)):
         return State.FAILED, None
-    if of_moment[0].end is End.FAILED:
+    # one that was cut off is begun again at once; if it is again, something may be wrong that takes a while
+    if of_moment[0].end is End.FAILED or interruptions(of_moment, latest) > 1:
         retry = (of_moment[0].finished or of_moment[0].started) + entry.retry_after
         # a clock that was put back must not make it wait for longer than it would have
         if now < retry <= now + entry.retry_after:

@@ -6,6 +6,7 @@
 import contextlib
 import json
 import logging
+import os
 import shutil
 import sys
 import traceback
@@ -367,6 +368,8 @@ def _project(root: str) -> paths.Project:
         with contextlib.chdir(root):
             return paths.project()
     except (paths.ProjectNotFoundError, OSError) as error:
+        if os.environ.get(paths.VARIABLE):
+            raise
         raise JobError(
             f"The folder of this server, {root}, is in no casegrade project: start JupyterLab in a checkout, "
             f"or set {paths.VARIABLE} to the folder of one before."
@@ -393,9 +396,12 @@ def _read(name: str, content: bytes) -> list[tuple[str, str, list[str]]]:
             (str(cell["cell_type"]), "".join(cell["source"]), list(cell.get("metadata", {}).get("tags", [])))
             for cell in notebook["cells"]
         ]
-        language = notebook.get("metadata", {}).get("kernelspec", {}).get("language", "python")
+        kernel = notebook["metadata"].get("kernelspec", {})
+        name_of_kernel, language = kernel.get("name"), kernel.get("language", "python")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise JobError(f"{name} is not a notebook that can be read: save it again in JupyterLab.") from error
+    if not name_of_kernel:
+        raise JobError(f"{name} names no kernel: choose one for it in JupyterLab and save it.")
     if language != "python":
         raise JobError(
             f"{name} is a notebook of {language}, but jobs run Python: choose another kernel for it."

@@ -16,8 +16,11 @@ from analysis.schedule.runs import Run
 if TYPE_CHECKING:
     from analysis.schedule.notices import News
 
-_PART = "to-tell"
-_FOLDER = f"{runs.FOLDER}/{_PART}"
+_FOLDER = f"{runs.FOLDER}/to-tell"
+# when somebody could last not be told; hidden, as it is nothing to tell
+_TRIED = f"{_FOLDER}/.tried"
+# a server that cannot be reached is not asked again at each call, which may come every minute
+_PAUSE = timedelta(minutes=10)
 # what nobody could be told for so long is no news any more
 _STALE = timedelta(days=7)
 
@@ -65,13 +68,19 @@ def post(
     place.write(f"{_FOLDER}/{name}", news.model_dump_json().encode())
 
 
-def is_waiting(place: Shelf, /) -> bool:
-    """Whether somebody is still to be told something."""
-    return bool(place.names(_FOLDER))
+def is_waiting(place: Shelf, now: datetime, /) -> bool:
+    """Whether somebody is to be told something now: not shortly after an attempt that failed."""
+    if not place.names(_FOLDER):
+        return False
+    try:
+        tried = datetime.fromisoformat((place.read(_TRIED) or b"").decode())
+    except ValueError:
+        return True
+    return not tried <= now < tried + _PAUSE
 
 
 def deliver(place: Shelf, telling: Telling, /, *, now: datetime, say: Callable[[str], None]) -> None:
-    """Tell people what waits for them; what cannot be delivered waits for the next call, for a week.
+    """Tell people what waits for them; what cannot be delivered is tried again, for a week.
 
     Args:
         place: where the reports are; whoever calls holds its lock.
@@ -79,9 +88,9 @@ def deliver(place: Shelf, telling: Telling, /, *, now: datetime, say: Callable[[
         now: the present.
         say: is told what could not be delivered, and why.
     """
-    names = place.names(_FOLDER)
-    if not names:
+    if not is_waiting(place, now):
         return
+    names = place.names(_FOLDER)
     from analysis.schedule import notices
     from analysis.schedule.notices import News
 
@@ -108,6 +117,10 @@ def deliver(place: Shelf, telling: Telling, /, *, now: datetime, say: Callable[[
     )
     for problem in sent.problems:
         say(problem)
+    if sent.remaining:
+        place.write(_TRIED, now.isoformat().encode())
+    elif place.has(_TRIED):
+        place.clear_beside(_FOLDER, ".tried")
     remaining: Mapping[tuple[str, str, str], News] = {_key(news): news for news in sent.remaining}
     for name in names:
         news_left = remaining.get(_key(waiting[name])) if name in waiting else None

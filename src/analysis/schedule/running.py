@@ -88,9 +88,8 @@ def run_due(
         ShelfError: if nothing can be read or written there.
     """
     entries = rota.chosen(names)
-    if not (
-        _has_work(standings(place, entries, now(), again=again)) or (telling and outbox.is_waiting(place))
-    ):
+    has_news = telling is not None and outbox.is_waiting(place, now())
+    if not has_news and not _has_work(standings(place, entries, now(), again=again)):
         return []
     with place.locked(wait=wait, tell=say):
         ended: list[Run] = []
@@ -98,12 +97,10 @@ def run_due(
             ended += _cut_off(place, entry, now(), tell)
         # another run may have done it meanwhile
         found = [one for one in standings(place, entries, now(), again=again) if one.state is due.State.DUE]
-        try:
-            for order, group in _orders(found):
-                ended += _run(project, place, order, group, make, now, tell, say)
-        finally:
-            if telling is not None:
-                outbox.deliver(place, telling, now=now(), say=say)
+        for order, group in _orders(found):
+            ended += _run(project, place, order, group, make, now, tell, say)
+        if telling is not None:
+            outbox.deliver(place, telling, now=now(), say=say)
         for entry in entries:
             if any(run.report == entry.name for run in ended):
                 for run in runs.expired(place, entry.name, entry.retention, now()):
