@@ -77,6 +77,7 @@ FLOORS = (
     "schedule.notices",
     "schedule.outbox",
     "schedule.running",
+    "schedule.health",
     "schedule.serving",
     "schedule.exports",
     "schedule.lab",

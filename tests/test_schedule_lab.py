@@ -52,11 +52,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-# as it is shipped, where JupyterLab looks for the settings of this extension
-CONFIG = {
-    "Scheduler": {"execution_manager_class": "analysis.schedule.lab.CasegradeExecutionManager"},
-    "SchedulerApp": {"environment_manager_class": "analysis.schedule.lab.CasegradeEnvironmentManager"},
-}
+# what is shipped, where JupyterLab looks for the settings of this extension
+CONFIG = Path(__file__).resolve().parents[1] / "src" / "labconfig" / "jupyter_jupyter_scheduler_config.json"
 TOKEN = "only-for-this-test"
 SECRET = "a secret of the mail server"
 # a guard against waiting for ever: a machine may have much else to do
@@ -209,7 +206,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     small(project, cell(marks), SHOWN)
     small(project, SHOWN, notebook=plan.QUALITY_NOTEBOOK)
     (project.root / rota.FILE).write_text(SCHEDULE, encoding="utf-8")
-    (config / "jupyter_jupyter_scheduler_config.json").write_text(json.dumps(CONFIG), encoding="utf-8")
+    shutil.copy(CONFIG, config)
     marker = uuid.uuid4().hex
     env = {
         name: value for name, value in os.environ.items() if not name.startswith(("CASEGRADE", "JUPYTER"))

@@ -24,7 +24,7 @@ from synthetic import small
 
 from analysis import paths, vocabulary
 from analysis.publish import shelf
-from analysis.schedule import rota, runs, serving
+from analysis.schedule import health, rota, runs, serving
 from analysis.schedule.runs import End, Run
 
 # commands in processes of their own, some of which are killed: keep them on one worker
@@ -155,7 +155,7 @@ class Site:
                 # a shell that runs in the background has what it starts ignore this
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
-        self.started.append(Served(process, log, serving.heart_beat(self.project)))
+        self.started.append(Served(process, log, health.heart_beat(self.project)))
         return self.started[-1]
 
     def runs(self, name: str) -> list[Run]:
@@ -579,7 +579,7 @@ def test_two_processes_share_the_work_of_one_place(site: Site) -> None:
 
 def test_heart_beats_in_a_file_until_a_clean_end(site: Site) -> None:
     site.schedule(scheduled(EMPTY))
-    left = serving.heart_beat(site.project)
+    left = health.heart_beat(site.project)
     left.parent.mkdir(parents=True)
     (left.parent / f".{left.name}.new-killed").write_text("half", encoding="utf-8")
     served = site.start()
@@ -718,8 +718,8 @@ def test_look_that_hangs_makes_it_unwell_and_a_run_that_takes_long_does_not(
     project: paths.Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = [0.0]
-    monkeypatch.setattr(serving, "time", FakeTime(seconds))
-    wellbeing = serving._Wellbeing(60, [])
+    monkeypatch.setattr(health, "time", FakeTime(seconds))
+    wellbeing = health.Wellbeing(60, [])
     assert wellbeing.may_look()
 
     def passes(minutes: int, *, beats: bool = True) -> object:

@@ -94,8 +94,8 @@ def _code(error: Exception) -> int | None:
     from analysis.publish.verify import UnknownFileError
     from analysis.schedule.credentials import CredentialsError
     from analysis.schedule.exports import ExportError
+    from analysis.schedule.health import ServingError
     from analysis.schedule.rota import ScheduleError
-    from analysis.schedule.serving import ServingError
 
     to_mend = (EvidenceError, GateError, RestrictedError, RevisionsError, vocabulary.ForcesError)
     impossible = (

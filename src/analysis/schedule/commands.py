@@ -255,7 +255,7 @@ def serve(
     ] = console.LogFormat.TEXT,
 ) -> None:
     """Stay, and run what is due when it is: for machines without a scheduler of their own."""
-    from analysis.schedule import serving
+    from analysis.schedule import health, serving
 
     voice = _voice(log_format)
     with console.plainly(voice.complain):
@@ -285,7 +285,7 @@ def serve(
             project,
             place,
             serving.Terms(
-                port, heart_beat or serving.heart_beat(project), every, grace, jobs or os.cpu_count() or 1
+                port, heart_beat or health.heart_beat(project), every, grace, jobs or os.cpu_count() or 1
             ),
             read=lambda: _rota(project, schedule),
             telling=lambda rota: _telling(known, project, place, rota),

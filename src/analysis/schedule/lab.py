@@ -120,7 +120,7 @@ class CasegradeExecutionManager(ExecutionManager):  # type: ignore[misc]
             content = file.read()
         _read(self.model.input_filename, content)
         project = _project(self.root_dir)
-        # the server that asks what is supported has no use for it
+        # the server, which loads this too, runs nothing
         from analysis.publish import plan
 
         with paths.using(project):
@@ -208,7 +208,7 @@ class CasegradeExecutionManager(ExecutionManager):  # type: ignore[misc]
             if run.end is End.BEGUN:
                 # whoever ran it is gone, as nobody else has the right to write
                 runs.finish(place, run, End.INTERRUPTED, now=record.now())
-                self._end_cut_off(_mark(place, report, run.run_id))
+                self._end_cut_off(_tag(place, report, run.run_id))
         # of one second there may be several
         attempt = 1 + max((run.attempt for run in past if run.due == due), default=0)
         run = runs.begin(place, report, due=due, attempt=attempt, now=record.now(), origin=Origin.LAB)
@@ -242,25 +242,25 @@ class CasegradeExecutionManager(ExecutionManager):  # type: ignore[misc]
             else:
                 self._hand_over(output, made)
         if missing:
-            known = None if latest is None else latest[1].state
-            why = {None: "there are no audits of it yet", State.WITHDRAWN: "it is withdrawn"}.get(
-                known, "none was made"
-            )
+            if latest is None:
+                why = "there are no audits of it yet"
+            else:
+                why = "it is withdrawn" if latest[1].state is State.WITHDRAWN else "none was made"
             self._note = f"There is no {' and no '.join(missing)} of the report on {report}: {why}."
 
     # ------------------------------------------------------------------------- other notebooks
 
     def _run_notebook(self, project: paths.Project, content: bytes) -> None:
-        name = self.model.input_filename
         from analysis.publish import parameters, runner
 
+        name = self.model.input_filename
         folder = storage.scratch("lab")
         try:
             notebook, output = folder / name, folder / "executed" / name
             notebook.write_bytes(content)
             output.parent.mkdir()
-            given = self._parameters
-            values = parameters.checked(notebook, given) if given else {}
+            # one that takes none needs no cell for them
+            values = parameters.checked(notebook, self._parameters) if self._parameters else {}
             try:
                 with _turn():
                     executed = runner.execute(notebook, output=output, parameters=values, project=project)
@@ -275,21 +275,20 @@ class CasegradeExecutionManager(ExecutionManager):  # type: ignore[misc]
             # nothing that is published, so it is as any notebook's
             page, _ = nbconvert.HTMLExporter().from_notebook_node(executed)
             self._hand_over(_PAGE, page.encode())
-        if missing := [
-            _LABELS.get(output, output) for output in self._formats if output not in (_NOTEBOOK, _PAGE)
-        ]:
+        others = [output for output in self._formats if output not in (_NOTEBOOK, _PAGE)]
+        if missing := [_LABELS.get(output, output) for output in others]:
             self._note = f"There is no {' and no '.join(missing)} of {name}: that is made of reports only."
 
     # -------------------------------------------------------------------------------- retention
 
     def _mark(self, place: Shelf, report: str, run_id: str) -> None:
-        self._update(tags=[*(self.model.tags or ()), _mark(place, report, run_id)])
+        self._update(tags=[*(self.model.tags or ()), _tag(place, report, run_id)])
 
-    def _end_cut_off(self, mark: str) -> None:
+    def _end_cut_off(self, tag: str) -> None:
         """End the job of a run that was cut off, which the Lab would show as running for ever."""
         with self.db_session() as session:
             for job in session.query(Job).filter(Job.status.in_((Status.IN_PROGRESS, Status.STOPPING))):
-                if mark not in (job.tags or ()):
+                if tag not in (job.tags or ()):
                     continue
                 if job.status == Status.STOPPING:
                     job.status = Status.STOPPED
@@ -315,7 +314,7 @@ class CasegradeExecutionManager(ExecutionManager):  # type: ignore[misc]
         since = None if retention.days is None else record.now() - timedelta(days=retention.days)
         files, path = fsspec.core.url_to_fs(self.staging_paths["input"])
         staging_area = path.rsplit("/", 2)[0]
-        beginning = _mark(place, report, "")
+        beginning = _tag(place, report, "")
         with self.db_session() as session:
             mine = [
                 (job, [tag.removeprefix(beginning) for tag in job.tags if tag.startswith(beginning)])
@@ -457,7 +456,7 @@ def _turn() -> Iterator[None]:
         lock.release()
 
 
-def _mark(place: Shelf, report: str, run_id: str) -> str:
+def _tag(place: Shelf, report: str, run_id: str) -> str:
     return f"{_MARK}{place.shown(f'{runs.FOLDER}/{report}')}/{run_id}"
 
 

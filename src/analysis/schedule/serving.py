@@ -5,57 +5,34 @@ file that it is alive, and takes signals. Nothing is remembered here: who is kil
 """
 
 import contextlib
-import errno
-import json
 import logging
 import math
 import os
 import queue
-import re
 import signal
-import socket
-import socketserver
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
-from analysis import paths, storage
+from analysis import paths
 from analysis.publish import record
 from analysis.publish.shelf import LockedError, Shelf, ShelfError
-from analysis.schedule import coming, due, running
-from analysis.schedule.due import Standing
+from analysis.schedule import health, running
+from analysis.schedule.health import Heart, Wellbeing
 from analysis.schedule.outbox import Telling
 from analysis.schedule.rota import Rota, ScheduleError
-from analysis.schedule.runs import End, Run
+from analysis.schedule.runs import Run
 from analysis.vocabulary import ForcesError
 
-HEALTH = "/health"
-_LOOPBACK = "127.0.0.1"
-# What a page on the web could have its own name lead to is still asked for by that name.
-_HOSTS = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?", re.IGNORECASE)
-
 # seconds
-_STEP, _BEAT = 1.0, 5.0
+_STEP = 1.0
 # A clock that is off by less is being set right, which it is all the time.
 _JUMP = 2.0
-# So many looks may be late, and so many seconds in any case, before the process is unwell.
-_LATE, _PATIENCE = 3, 60.0
-# seconds for whoever asks to say what
-_SLOWEST = 5.0
 _LOOK = "look"
 _NAMED = 3
-
-_OK, _UNWELL = "ok", "unwell"
-
-
-class ServingError(Exception):
-    """A process that cannot begin to serve. The message says why and what to do."""
 
 
 class _OutdatedError(Exception):
@@ -108,13 +85,6 @@ class Saying:
     complain: Callable[[str], None]
 
 
-def heart_beat(project: paths.Project, /) -> Path:
-    """The file that shows that a process on this machine is alive, unless another is named."""
-    # hidden, so that nobody takes it for the runs of a report
-    host = re.sub(r"[^\w.-]", "-", socket.gethostname())
-    return project.reports / "runs" / f".heart-beat-{host}.json"
-
-
 def serve(
     project: paths.Project,
     place: Shelf,
@@ -150,12 +120,12 @@ def serve(
     """
     rota = read()
     found = running.standings(place, rota.entries, record.now())
-    wellbeing = _Wellbeing(terms.every, found)
+    wellbeing = Wellbeing(terms.every, found)
     saying = _unbreakable(saying)
-    with _health_at(terms.port, wellbeing.told) as port, _Signals() as signals:
-        heart = _Heart(terms.heart_beat, wellbeing, port)
+    with health.at(terms.port, wellbeing.told) as port, _Signals() as signals:
+        heart = Heart(terms.heart_beat, wellbeing, port)
         heart.begin()
-        url = f"http://{_LOOPBACK}:{port}{HEALTH}"
+        url = health.url(port)
         saying.begun(Begun(len(rota.entries), wellbeing.coming, url, terms.heart_beat))
         look = _Look(project, place, terms.jobs, read, telling, saying, wellbeing)
         rhythm = _Rhythm(look, terms.every)
@@ -225,246 +195,6 @@ def _unbreakable(saying: Saying) -> Saying:
     )
 
 
-# ------------------------------------------------------------------------ how it is
-
-
-class _Wellbeing:
-    """What is known of the looks and of the main thread: told by both, and asked by those who serve health."""
-
-    def __init__(self, every: float, found: Sequence[Standing]):
-        self._lock = threading.Lock()
-        self._limit = max(_LATE * every, _PATIENCE)
-        self._started = self._beat = record.now()
-        # by the clock that nobody puts forward or back
-        self._last_beat = self._last_sign = time.monotonic()
-        self._looking_since: float | None = None
-        self._is_closed = False
-        self._last_look: datetime | None = None
-        self._last_look_seconds: float | None = None
-        self._problem: str | None = None
-        self._in_hand: dict[str, None] = {}
-        self._n_reports = 0
-        self._failed: list[str] = []
-        self._coming: datetime | None = None
-        self.stands(found)
-
-    @property
-    def started(self) -> datetime:
-        return self._started
-
-    @property
-    def coming(self) -> datetime | None:
-        return self._coming
-
-    @property
-    def is_looking(self) -> bool:
-        return self._looking_since is not None
-
-    @property
-    def in_hand(self) -> list[str]:
-        with self._lock:
-            return list(self._in_hand)
-
-    def beats(self) -> None:
-        with self._lock:
-            self._beat, self._last_beat = record.now(), time.monotonic()
-
-    def may_look(self) -> bool:
-        """Say that a look begins; refused when the process is about to leave, which would wait for it."""
-        with self._lock:
-            if self._is_closed:
-                return False
-            self._looking_since = self._last_sign = time.monotonic()
-            return True
-
-    def close(self) -> None:
-        with self._lock:
-            self._is_closed = True
-
-    def runs(self, run: Run) -> None:
-        with self._lock:
-            self._last_sign = time.monotonic()
-            if run.end is End.BEGUN:
-                self._in_hand[run.report] = None
-            else:
-                self._in_hand.pop(run.report, None)
-
-    def stands(self, found: Sequence[Standing]) -> None:
-        now = record.now()
-        first = coming.following(found, now, most=1)
-        with self._lock:
-            self._n_reports = len(found)
-            self._failed = [one.entry.name for one in found if one.state is due.State.FAILED]
-            self._coming = first[0].when if first else None
-
-    def has_looked(self, problem: str | None) -> None:
-        with self._lock:
-            now = time.monotonic()
-            self._last_look = record.now()
-            self._last_look_seconds = round(now - (self._looking_since or now), 3)
-            self._problem, self._last_sign = problem, now
-            if problem is not None:
-                self._coming = None
-            # what was begun and has not ended is begun again
-            self._in_hand.clear()
-            self._looking_since = None
-
-    def _why(self) -> str | None:
-        now = time.monotonic()
-        if now - self._last_beat > _PATIENCE:
-            return f"The main thread has stood still for {now - self._last_beat:.0f} seconds."
-        if now - self._last_sign > self._limit and not self._in_hand:
-            return f"There was no look at the schedule for {now - self._last_sign:.0f} seconds."
-        return self._problem
-
-    def told(self) -> dict[str, object]:
-        """How it is, without a word of what others wrote: an error may quote data, or a secret put in its way."""
-        with self._lock:
-            why = self._why()
-            return {
-                "status": _OK if why is None else _UNWELL,
-                "why": why,
-                "started": _written(self._started),
-                "beat": _written(self._beat),
-                "last_look": _written(self._last_look),
-                "last_look_seconds": self._last_look_seconds,
-                "reports": self._n_reports,
-                "running": list(self._in_hand),
-                "due_next": _written(self._coming),
-                "failed": list(self._failed),
-            }
-
-
-def _written(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
-
-
-@contextlib.contextmanager
-def _health_at(port: int, told: Callable[[], Mapping[str, object]]) -> Iterator[int]:
-    """Tell how it is to whoever asks on this machine; gives the port."""
-    try:
-        server = _HealthServer(port, told)
-    except OSError as error:
-        what = (
-            "is taken, perhaps by another casegrade schedule serve: stop that"
-            if error.errno == errno.EADDRINUSE
-            else f"cannot be used ({error.strerror})"
-        )
-        raise ServingError(f"Port {port} {what}, or name another with --port.") from error
-    thread = threading.Thread(target=server.serve_forever, name="casegrade-health", daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-class _HealthServer(ThreadingHTTPServer):
-    daemon_threads = True
-    # Elsewhere it lets a port be used that was just left. There it would let two share one.
-    allow_reuse_address = sys.platform != "win32"
-
-    def __init__(self, port: int, told: Callable[[], Mapping[str, object]]):
-        self.told = told
-        super().__init__((_LOOPBACK, port), _HealthHandler)
-
-    def server_bind(self) -> None:
-        # not HTTPServer's, which asks the network for the name of this machine
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = _LOOPBACK, int(self.server_address[1])
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Nothing: whoever asked has gone."""
-
-
-class _HealthHandler(BaseHTTPRequestHandler):
-    server: _HealthServer
-    server_version, sys_version = "casegrade", ""
-    timeout = _SLOWEST
-
-    def do_GET(self) -> None:
-        hosts = self.headers.get_all("Host", [])
-        if len(hosts) != 1 or not _HOSTS.fullmatch(hosts[0].strip()):
-            self._answer(403, {"error": "asked for by another name than 127.0.0.1 or localhost"})
-        elif self.path.partition("?")[0] != HEALTH:
-            self.send_error(404)
-        else:
-            told = self.server.told()
-            self._answer(200 if told["status"] == _OK else 503, told)
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def send_error(self, code: int, *_: object) -> None:
-        # not the library's page, which repeats what was asked for; what it does not know is not here either
-        self._answer(404 if code == 501 else code, {"error": f"there is nothing but {HEALTH}"})
-
-    def _answer(self, code: int, told: Mapping[str, object]) -> None:
-        content = (json.dumps(told) + "\n").encode()
-        self.send_response(code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        """Nothing: whoever asks every few seconds is no news."""
-
-
-class _Heart:
-    """A file that is written anew every few seconds by the main thread, so that it grows old if that hangs."""
-
-    def __init__(self, path: Path, wellbeing: _Wellbeing, port: int):
-        self._path, self._wellbeing, self._port = path, wellbeing, port
-        self._written: tuple[float, object] | None = None
-        self._is_broken = False
-
-    def begin(self) -> None:
-        # what a process that was killed in the middle of writing left; its name is this machine's own
-        for left in self._path.parent.glob(f".{self._path.name}.*"):
-            storage.remove(left)
-        self._write(self._wellbeing.told()["status"])
-
-    def go_on(self, complain: Callable[[str], None]) -> None:
-        self._wellbeing.beats()
-        status = self._wellbeing.told()["status"]
-        if self._written is not None:
-            last, said = self._written
-            if status == said and time.monotonic() - last < _BEAT:
-                return
-        try:
-            self._write(status)
-            self._is_broken = False
-        except OSError as error:
-            if not self._is_broken:
-                complain(f"{self._path} cannot be written ({error.strerror or error}): mend that.")
-            self._is_broken = True
-
-    def _write(self, status: object) -> None:
-        # even if it cannot be written, it is not tried at every step
-        self._written = (time.monotonic(), status)
-        beat = {
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
-            "beat": record.now().isoformat(),
-            "started": self._wellbeing.started.isoformat(),
-            "port": self._port,
-            "status": status,
-        }
-        storage.write_text(self._path, json.dumps(beat) + "\n")
-
-    def end(self) -> None:
-        with contextlib.suppress(OSError):
-            self._path.unlink()
-
-
-# ------------------------------------------------------------------------ what it does
-
-
 class _Look:
     """One look at the schedule after the other; what goes wrong is told if it did not at the look before."""
 
@@ -476,7 +206,7 @@ class _Look:
         read: Callable[[], Rota],
         telling: Callable[[Rota], Telling | None],
         saying: Saying,
-        wellbeing: _Wellbeing,
+        wellbeing: Wellbeing,
     ):
         self._project, self._place, self._read, self._telling = project, place, read, telling
         self._make = running.batches(jobs=jobs, say=self._say)
