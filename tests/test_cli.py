@@ -18,11 +18,16 @@ from typer.testing import CliRunner
 
 from analysis import cli, paths
 from analysis.publish import batch, plan, record, shelf
+from analysis.schedule import commands
 
 # runs with kernels that some tests here share: keep them on one worker
 pytestmark = pytest.mark.xdist_group("cli")
 
-COMMANDS = ("clean", "check", "report", "publish", "withdraw", "verify", "notebooks", "dictionary")
+COMMANDS = (
+    *("clean", "check", "report", "publish", "withdraw", "verify", "notebooks", "dictionary"),
+    *("clean-runs", "schedule"),
+)
+OF_SCHEDULE = ("run-due", "next", "status", "serve", "export")
 STATEMENTS = "audit_statements.csv"
 
 
@@ -57,7 +62,17 @@ def test_help_lists_every_command_with_a_sentence() -> None:
 
 def test_every_command_there_is_is_tested_here() -> None:
     registered = {one.name or getattr(one.callback, "__name__", "") for one in cli.app.registered_commands}
-    assert registered == set(COMMANDS)
+    groups = {one.name for one in cli.app.registered_groups}
+    assert registered | groups == set(COMMANDS)
+    assert {one.name or one.callback.__name__ for one in commands.app.registered_commands} == set(OF_SCHEDULE)
+
+
+def test_help_lists_every_command_of_the_schedule_with_a_sentence() -> None:
+    done = run("schedule", "--help")
+    assert done.exit_code == 0
+    for command in OF_SCHEDULE:
+        assert re.search(rf"\b{command}\b +[A-Z]\w+", done.stdout)
+        assert run("schedule", command, "--help").exit_code == 0
 
 
 @pytest.mark.parametrize("command", COMMANDS)
