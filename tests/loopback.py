@@ -34,7 +34,20 @@ class Inbox:
         self.hosts: set[str] = set()
         self.refused: set[str] = set()
         self.dropped: set[str] = set()
-        self.refuses_mails = False
+        # a command, and the code that it is refused with
+        self.refuses: tuple[str, str] = ("", "")
+
+    async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        envelope.mail_from = address
+        return self._answer("MAIL")
+
+    async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        return self._answer("QUIT")
+
+    def _answer(self, command: str) -> str:
+        refused, code = self.refuses
+        # a server may quote what it was sent
+        return f"{code} is it {SECRET}?" if command == refused else "250 OK"
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
         if address in self.dropped:
@@ -45,8 +58,8 @@ class Inbox:
         return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
-        if self.refuses_mails:
-            return "554 5.7.1 not today"
+        if self.refuses[0] == "DATA":
+            return self._answer("DATA")
         assert session.ssl is not None or server.transport.get_extra_info("ssl_object") is not None
         message = email.message_from_bytes(envelope.content, policy=default)
         assert isinstance(message, EmailMessage)
@@ -144,6 +157,7 @@ class Scripted(socketserver.ThreadingTCPServer):
     def __init__(self, greeting: bytes | None, **answers: bytes):
         self.greeting, self.answers = greeting, answers
         self.received: list[bytes] = []
+        self.n_calls = 0
         super().__init__(("127.0.0.1", 0), _Line)
 
 
@@ -151,6 +165,7 @@ class _Line(socketserver.StreamRequestHandler):
     server: Scripted
 
     def handle(self) -> None:
+        self.server.n_calls += 1
         if self.server.greeting is not None:
             self.wfile.write(self.server.greeting)
         for line in self.rfile:
@@ -192,7 +207,8 @@ class _Post(BaseHTTPRequestHandler):
         self.server.posted.append((self.path, self.headers["Content-Type"], content))
         if self.server.status is None:
             return
-        self.send_response(self.server.status)
+        # a server may quote what it was sent
+        self.send_response(self.server.status, self.path)
         for name, value in self.server.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", "0")

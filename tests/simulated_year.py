@@ -5,14 +5,13 @@ What is made is a line in a log instead of a report, and the clock is a simulate
 
 import os
 import sys
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 from analysis import paths, vocabulary
 from analysis.publish import shelf
 from analysis.schedule import rota, running, runs
-from analysis.schedule.running import Left, Order
+from analysis.schedule.running import Left, Order, Settle
 from analysis.schedule.runs import End, Run
 
 # not from `synthetic`, which takes a second to load and is not needed fifty times
@@ -37,14 +36,12 @@ def main() -> None:
     def say(*words: object) -> None:
         os.write(log, (" ".join(map(str, (now.isoformat(), *words))) + "\n").encode())
 
-    def make(_project: paths.Project, _place: shelf.Shelf, order: Order) -> Mapping[str, Left]:
-        left = {}
+    def make(_project: paths.Project, _place: shelf.Shelf, order: Order, settle: Settle) -> None:
         for name in order.names:
             run = next(runs.of(place, name))
             say("makes", name, run.run_id)
             fails = name == FAILS or (name in FAIL_FIRST and run.attempt == 1)
-            left[name] = Left(End.FAILED, "It fails.") if fails else Left(End.UNCHANGED)
-        return left
+            settle(name, Left(End.FAILED, "It fails.") if fails else Left(End.UNCHANGED))
 
     def tell(run: Run) -> None:
         say(run.end, run.report, run.run_id)

@@ -1,11 +1,8 @@
-import base64
-import json
 import logging
 import os
 import stat
 import traceback
 from pathlib import Path
-from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -140,12 +137,6 @@ def test_a_password_that_mail_servers_do_not_take_is_refused() -> None:
     assert "more than one line" in refused({PASSWORD: f"{SECRET}\n{SECRET}"})
 
 
-def test_an_environment_for_others_has_no_secrets() -> None:
-    environ = {**dict.fromkeys(NAMES, SECRET), "PATH": "/bin"}
-    assert credentials.scrubbed(environ) == {"PATH": "/bin"}
-    assert set(environ) > set(NAMES)
-
-
 def test_secrets_are_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     held = Credentials(SECRET, URL)
     with caplog.at_level(logging.DEBUG):
@@ -154,49 +145,3 @@ def test_secrets_are_not_shown(caplog: pytest.LogCaptureFixture) -> None:
         assert "hunter2" not in shown
         assert TOKEN not in shown
         assert "hooks.chat.example" not in shown
-
-
-@pytest.mark.parametrize(
-    "written",
-    [
-        SECRET,
-        repr(SECRET),
-        json.dumps(SECRET),
-        quote(SECRET),
-        quote(SECRET, safe=""),
-        quote(SECRET, safe="").lower(),
-        quote_plus(SECRET),
-        base64.b64encode(SECRET.encode()).decode(),
-        URL,
-        repr(URL),
-        quote(URL, safe=""),
-        base64.b64encode(URL.encode()).decode(),
-        f"/services/{TOKEN}",
-        f"/services/{TOKEN}?sig=ab%2Bc%2Fd9&sv=1.0",
-        "x7kQ-zz_9",
-        "T0AbCdEf",
-        "ab%2Bc%2Fd9",
-        "ab%2bc%2fd9",
-        "ab+c/d9",
-    ],
-)
-def test_each_form_of_a_secret_is_redacted(written: str) -> None:
-    redacted = Credentials(SECRET, URL).redacted(f"it said {written}, twice: {written}")
-    assert redacted.count("[secret]") == 2
-    assert not any(part in redacted for part in (written, "hunter2", "x7kQ", "T0AbCdEf", "d9"))
-    assert redacted.startswith("it said ")
-
-
-@pytest.mark.parametrize("user", ["", "a", "ab", "abc", "sender@police.example"])
-def test_a_password_encoded_behind_a_users_name_is_redacted(user: str) -> None:
-    plain = base64.b64encode(f"\0{user}\0{SECRET}".encode()).decode()
-    assert (
-        Credentials(SECRET).redacted(f"AUTH PLAIN {plain} was refused") == "AUTH PLAIN [secret] was refused"
-    )
-
-
-def test_what_is_no_secret_stays() -> None:
-    told = "The webhook of these services answered 404: see the paths of hooks, sv 1.0."
-    assert Credentials(SECRET, URL).redacted(told) == told
-    assert Credentials(None, None).redacted(told) == told
-    assert Credentials("secret").redacted("a secret") == "a [secret]"

@@ -98,11 +98,17 @@ def test_runs_that_were_cut_off_are_begun_again_at_once() -> None:
     assert (found.state, found.attempt) == (State.DUE, 2)
 
 
-def test_interruptions_are_counted_from_the_last_other_end() -> None:
+def test_interruptions_are_counted_from_the_last_other_end_over_all_moments() -> None:
     cut = [run(End.INTERRUPTED, attempt=number) for number in (5, 4, 3)]
-    assert due.interruptions([*cut, run(End.FAILED, attempt=2), run(End.INTERRUPTED)], DUE) == 3
-    assert due.interruptions([run(End.MADE, DUE + DAY), *cut], DUE) == 3
-    assert due.interruptions([run(End.MADE, DUE - DAY)], DUE) == 0
+    assert due.interruptions([*cut, run(End.FAILED, attempt=2), run(End.INTERRUPTED)]) == 3
+    assert due.interruptions([run(End.BEGUN, DUE + DAY), run(End.MADE, origin=Origin.LAB), *cut]) == 4
+    assert due.interruptions([run(End.MADE, DUE + DAY), *cut]) == 0
+
+
+def test_one_that_is_cut_off_twice_in_a_row_waits_as_after_a_failure() -> None:
+    twice = [run(End.INTERRUPTED, attempt=number) for number in (2, 1)]
+    assert standing(*twice, now=DUE + timedelta(minutes=2)).state is State.RETRY
+    assert standing(*twice, now=DUE + timedelta(minutes=11)).state is State.DUE
 
 
 def test_a_clock_that_was_ahead_neither_stops_nor_doubles_a_run() -> None:
@@ -140,9 +146,12 @@ def test_the_release_calendar_holds_what_is_due_and_lets_it_go_once() -> None:
     assert (early.state, early.held) == (State.HELD, "not before its release")
 
 
-def test_nothing_is_due_before_the_first_moment_of_all() -> None:
-    found = standing(of=entry(cron="0 6 29 2 *"), now=datetime(1970, 1, 1, tzinfo=UTC))
-    assert found.due == datetime(1968, 2, 29, 5, tzinfo=UTC) or found.due is not None
+def test_a_line_that_comes_once_in_years_is_due_for_its_last_moment() -> None:
+    found = standing(of=entry(cron="0 6 29 2 *"))
+    assert (found.state, found.due) == (State.DUE, datetime(2024, 2, 29, 6, tzinfo=UTC))
+    assert standing(run(End.MADE, datetime(2024, 2, 29, 6, tzinfo=UTC)), of=found.entry).coming == datetime(
+        2028, 2, 29, 6, tzinfo=UTC
+    )
 
 
 def test_what_comes_is_shown_by_moments_in_order(tmp_path: Path) -> None:

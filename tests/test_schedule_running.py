@@ -1,10 +1,11 @@
+import contextlib
 import json
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from synthetic import RAW, small
 from typer.testing import CliRunner, Result
 
 from analysis import cli, paths, vocabulary
+from analysis.evidence.faults import Fault
 from analysis.publish import batch, record, shelf
 from analysis.publish.record import Outcome, RunRecord
 from analysis.publish.shelf import FolderShelf, LockedError, ShelfError
@@ -21,7 +23,7 @@ from analysis.schedule import due, outbox, rota, running, runs
 from analysis.schedule.credentials import Credentials
 from analysis.schedule.outbox import Telling
 from analysis.schedule.rota import CHANGED, FAILURE, RECOVERY, Rota
-from analysis.schedule.running import Left, Order
+from analysis.schedule.running import Left, Order, Settle
 from analysis.schedule.runs import End, Run
 
 FORCES = vocabulary.forces(RAW)
@@ -44,15 +46,15 @@ class Desk:
         self.rota = parsed(text)
         self.now = NOW
         self.orders: list[Order] = []
-        self.ends: dict[str, Left | Exception] = {}
+        self.ends: dict[str, Left | BaseException] = {}
 
-    def make(self, _project: paths.Project, _place: shelf.Shelf, order: Order) -> Mapping[str, Left]:
+    def make(self, _project: paths.Project, _place: shelf.Shelf, order: Order, settle: Settle) -> None:
         self.orders.append(order)
-        left = {name: self.ends.get(name, Left(End.UNCHANGED)) for name in order.names}
-        for one in left.values():
-            if isinstance(one, Exception):
-                raise one
-        return left  # type: ignore[return-value]
+        for name in order.names:
+            left = self.ends.get(name, Left(End.UNCHANGED))
+            if isinstance(left, BaseException):
+                raise left
+            settle(name, left)
 
     def call(self, **how: object) -> list[str]:
         """Call it; how the runs ended that did."""
@@ -69,11 +71,24 @@ class Desk:
     def runs(self, name: str = "kent") -> list[Run]:
         return list(runs.of(self.place, name))
 
-    def told(self) -> list[tuple[str, str]]:
+    def told(self, name: str = "kent") -> list[str]:
+        """What people were to be told of a report, in order."""
+        return [kind for run in reversed(self.runs(name)) for kind in run.news]
+
+    def waiting(self) -> list[str]:
         """What waits for being told."""
         folder = self.place.folder / "runs" / "to-tell"
-        found = [json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))]
-        return [(one["name"], one["kind"]) for one in found]
+        return [json.loads(file.read_text())["kind"] for file in sorted(folder.glob("*.json"))]
+
+    def hours(self, number: int, **how: object) -> list[str]:
+        """Call it every five minutes for so many hours; how the runs ended that did."""
+        ended = []
+        for _ in range(12 * number):
+            # whoever is killed is called again all the same
+            with contextlib.suppress(KeyboardInterrupt):
+                ended += self.call(**how)
+            self.now += 5 * MINUTE
+        return ended
 
 
 @pytest.fixture
@@ -140,7 +155,7 @@ def test_a_failure_is_tried_again_given_up_told_and_told_when_it_is_over(desk: D
     assert desk.call() == []
     desk.now += 10 * MINUTE
     assert desk.call() == ["kent failed"]
-    assert desk.told() == [("kent", FAILURE)]
+    assert desk.told() == [FAILURE]
     desk.now += 60 * MINUTE
     assert desk.call() == []
     assert desk.runs()[0].reason == "The kernel died."
@@ -148,7 +163,7 @@ def test_a_failure_is_tried_again_given_up_told_and_told_when_it_is_over(desk: D
     del desk.ends["kent"]
     desk.now = NOW + DAY
     assert desk.call() == ["kent unchanged"]
-    assert desk.told() == [("kent", FAILURE), ("kent", RECOVERY)]
+    assert desk.told() == [FAILURE, RECOVERY]
     desk.now += DAY
     desk.call()
     assert len(desk.told()) == 2
@@ -188,7 +203,7 @@ def test_what_was_given_up_is_run_once_more_if_it_is_asked_for(desk: Desk) -> No
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (batch.EvidenceError([]), ""),
+        (batch.EvidenceError([Fault("claims.csv", "is missing", "restore it")]), "claims.csv"),
         (ValueError("odd\nvalue"), "ValueError: odd value"),
         (KeyError("x"), "KeyError: 'x'"),
     ],
@@ -216,26 +231,6 @@ def test_when_nothing_more_can_be_written_the_run_is_begun_again_later(desk: Des
     assert [run.attempt for run in desk.runs()] == [2, 1]
 
 
-def test_what_ends_its_own_process_is_given_up_in_the_end(desk: Desk) -> None:
-    def kill(*_: object) -> Mapping[str, Left]:
-        raise KeyboardInterrupt
-
-    desk.make = kill  # type: ignore[method-assign]
-    ended: list[str] = []
-    for _ in range(2 * due.MOST_INTERRUPTIONS):
-        try:
-            ended += desk.call()
-        except KeyboardInterrupt:
-            continue
-        desk.now += 10 * MINUTE
-    failed = [run for run in desk.runs() if run.end is End.FAILED]
-    assert (
-        next(run.reason for run in failed)
-        == f"It was cut off 5 times in a row, the last time on {failed[0].host}."
-    )
-    assert due.standing(desk.rota.entries[0], desk.runs(), desk.now).state is not due.State.NOT_DUE
-
-
 def left(run_id: str, *, moved: bool = True, finished: datetime = NOW) -> Left:
     """A report that was made by a run, and whose figures moved."""
     kept = RunRecord.model_construct(
@@ -252,7 +247,7 @@ def test_changed_figures_are_told_once(desk: Desk, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(record, "text", lambda _: "{}\n")
     desk.ends["kent"] = left("a")
     desk.call()
-    assert desk.told() == [("kent", CHANGED)]
+    assert desk.told() == [CHANGED]
     # the same version is there still
     desk.ends["kent"] = Left(End.UNCHANGED, None, left("a").record)
     desk.now += DAY
@@ -279,7 +274,7 @@ def test_figures_that_changed_in_a_run_that_was_cut_off_are_told_by_the_one_that
     desk.ends["kent"] = Left(End.UNCHANGED, None, left("a", finished=NOW + MINUTE).record)
     desk.now += 2 * MINUTE
     assert desk.call() == ["kent interrupted", "kent made"]
-    assert desk.told() == [("kent", CHANGED)]
+    assert desk.told() == [CHANGED]
 
 
 def test_what_cannot_be_told_waits_and_is_told_later(desk: Desk) -> None:
@@ -290,7 +285,7 @@ def test_what_cannot_be_told_waits_and_is_told_later(desk: Desk) -> None:
     telling = Telling(desk.rota.notify, Credentials(webhook_url="http://127.0.0.1:9/x"), str, str)
     said: list[str] = []
     assert desk.call(telling=telling, say=said.append) == ["kent failed"]
-    assert desk.told() == [("kent", FAILURE)]
+    assert desk.waiting() == [FAILURE]
     assert len(said) == 1
     assert desk.call(telling=telling, say=said.append) == []
     assert len(said) == 1
@@ -301,7 +296,188 @@ def test_what_cannot_be_told_waits_and_is_told_later(desk: Desk) -> None:
     desk.now += 8 * DAY
     outbox.deliver(desk.place, telling, now=desk.now, say=said.append)
     assert "for a week" in said[-1]
-    assert desk.told() == []
+    assert desk.waiting() == []
+
+
+def test_nothing_waits_for_being_told_where_nobody_is(desk: Desk) -> None:
+    desk.ends["kent"] = Left(End.FAILED, "It fails.")
+    desk.hours(1)
+    assert desk.told() == [FAILURE]
+    assert desk.waiting() == []
+
+
+def telling(desk: Desk) -> Telling:
+    """A way to tell that leads nowhere: nobody listens there."""
+    desk.rota = replace(desk.rota, notify=parsed(f'{KENT}[notify]\nwebhook = "slack"\n').notify)
+    return Telling(
+        desk.rota.notify,
+        Credentials(webhook_url="http://127.0.0.1:9/x"),
+        named=str,
+        shown=str,
+    )
+
+
+def test_news_of_a_run_that_was_killed_before_its_end_was_written_waits_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.ends["kent"] = left("a")
+    monkeypatch.setattr(record, "text", lambda _: "{}\n")
+    way = telling(desk)
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "finish", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            desk.call(telling=way)
+    assert desk.waiting() == [CHANGED]
+    assert desk.call(telling=way) == ["kent interrupted", "kent made"]
+    assert desk.waiting() == [CHANGED]
+
+
+def test_news_of_a_force_that_is_in_no_list_any_more_stops_no_other(
+    desk: Desk, project: paths.Project
+) -> None:
+    from analysis.schedule import commands
+
+    desk.ends["kent"] = Left(End.FAILED, "It fails.")
+    way = commands._telling(
+        Credentials(), project, desk.place, replace(desk.rota, notify=telling(desk).settings)
+    )
+    assert way is not None
+    assert (way.named("kent"), way.named("gone"), way.named("data-quality")) == (
+        *("Kent Police", "gone"),
+        "The page on data quality",
+    )
+
+
+@pytest.mark.parametrize("kept", [1, 2, 3, 100])
+def test_however_few_runs_are_kept_attempts_are_counted_and_told(tmp_path: Path, kept: int) -> None:
+    desk = Desk(tmp_path, KENT.replace("retries = 1", f"retries = 2\nretention = {{ runs = {kept} }}"))
+    desk.ends["kent"] = Left(End.FAILED, "It fails.")
+    # jobs of the Lab count among those that are kept
+    for number in range(4):
+        run = runs.begin(desk.place, "kent", due=NOW, attempt=number, now=NOW, origin=runs.Origin.LAB)
+        runs.finish(desk.place, run, End.MADE, now=NOW)
+    assert desk.hours(5) == 3 * ["kent failed"]
+    assert desk.told() == [FAILURE]
+    runs.clear(desk.place, "kent", rota.Retention(runs=1), desk.now)
+    assert desk.hours(5) == []
+    # and on the days after
+    desk.now = NOW + DAY
+    assert desk.hours(24) == 6 * ["kent failed"]
+    del desk.ends["kent"]
+    desk.now = NOW + 4 * DAY
+    desk.call()
+    assert desk.runs()[0].news == (RECOVERY,)
+
+
+@pytest.mark.parametrize("kept", [1, 3, 100])
+def test_a_report_that_ends_its_process_is_given_up_however_few_runs_are_kept(
+    tmp_path: Path, kept: int
+) -> None:
+    desk = Desk(tmp_path, KENT.replace("retries = 1", f"retries = 1\nretention = {{ runs = {kept} }}"))
+    desk.ends["kent"] = KeyboardInterrupt()
+    desk.hours(5)
+    assert (
+        desk.runs()[0].reason == f"It was cut off 5 times in a row, the last time on {desk.runs()[0].host}."
+    )
+    ends = [run.end for run in reversed(desk.runs())]
+    assert ends == 2 * [*(due.MOST_INTERRUPTIONS - 1) * [End.INTERRUPTED], End.FAILED]
+    assert desk.told()[-1:] == [FAILURE]
+    assert due.standing(desk.rota.entries[0], desk.runs(), desk.now).state is due.State.FAILED
+
+
+def test_one_that_ends_its_process_at_each_of_many_moments_is_told_of_too(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, '[forces.kent]\ncron = "*/5 * * * *"\nretries = 0\n')
+    desk.ends["kent"] = KeyboardInterrupt()
+    desk.hours(2)
+    assert FAILURE in desk.told()
+
+
+def test_a_report_that_ends_its_process_takes_no_other_with_it(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, f"{DEFAULTS}[forces.dorset]\n[forces.essex]\n[forces.kent]\n")
+    desk.ends["kent"] = KeyboardInterrupt()
+    desk.hours(3)
+    ends = {name: [run.end for run in desk.runs(name)] for name in ("dorset", "essex", "kent")}
+    assert ends["dorset"] == ends["essex"] == [End.UNCHANGED]
+    assert ends["kent"].count(End.FAILED) == 2
+
+
+def test_a_run_ends_when_its_report_is_done_and_the_last_one_after_the_batch(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, f"{DEFAULTS}[forces.dorset]\n[forces.essex]\n[forces.kent]\n")
+    begun: list[list[End]] = []
+
+    def make(_project: paths.Project, place: shelf.Shelf, order: Order, settle: Settle) -> None:
+        for name in order.names:
+            settle(name, Left(End.UNCHANGED))
+            begun.append([next(runs.of(place, one)).end for one in order.names])
+
+    desk.make = make  # type: ignore[method-assign]
+    assert len(desk.call()) == 3
+    assert begun == [[End.UNCHANGED, *2 * [End.BEGUN]], *2 * [[*2 * [End.UNCHANGED], End.BEGUN]]]
+
+
+def test_a_report_that_nobody_settled_has_failed(desk: Desk) -> None:
+    desk.make = lambda *_: None  # type: ignore[method-assign]
+    assert desk.call() == ["kent failed"]
+
+
+def test_a_run_of_a_future_that_was_wrong_neither_hides_a_cut_nor_takes_the_place_of_another(
+    tmp_path: Path,
+) -> None:
+    desk = Desk(tmp_path, KENT.replace("retries = 1", "retries = 1\nretention = { runs = 1 }"))
+    desk.now = NOW + 3650 * DAY
+    desk.call()
+    desk.now = NOW
+    desk.ends["kent"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        desk.call()
+    del desk.ends["kent"]
+    assert desk.hours(4) == ["kent interrupted", "kent unchanged"]
+
+
+def test_what_was_cut_off_is_ended_though_a_blackout_holds_it(desk: Desk) -> None:
+    desk.ends["kent"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        desk.call()
+    desk.rota = parsed(
+        f'{KENT}[[release.blackout]]\nstart = 2027-01-11\nend = 2027-03-01\nreason = "Quiet"\n'
+    )
+    desk.now = NOW + 20 * DAY
+    assert desk.call() == ["kent interrupted"]
+    assert desk.call() == []
+
+
+def test_an_attempt_by_hand_does_not_change_when_people_are_told(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, KENT.replace("retries = 1", "retries = 2"))
+    desk.ends["kent"] = Left(End.FAILED, "It fails.")
+    desk.hours(1)
+    desk.call(again=True)
+    assert desk.told() == [FAILURE]
+    desk.now = NOW + DAY
+    for number in (0, 0, 1):
+        desk.call()
+        assert len(desk.told()) == 1 + number
+        desk.now += 10 * MINUTE
+
+
+def test_runs_of_a_published_report_that_changed_nothing_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path, KENT.replace("retries = 1", "retention = { runs = 3 }"))
+    known = RunRecord.model_construct(
+        run_id="a",
+        state=record.State.PUBLISHED,
+        moved=(),
+        finished=NOW,
+        outputs={},
+        earlier=(),
+        sign_off=None,
+    )
+    monkeypatch.setattr(shelf, "recorded", lambda *_: known)
+    desk.ends["kent"] = Left(End.UNCHANGED, None, known)
+    for _ in range(10):
+        desk.call()
+        desk.now += DAY
+    assert len(desk.runs()) == 3
 
 
 def test_old_runs_are_removed_and_what_is_due_stays_known(tmp_path: Path) -> None:
@@ -379,6 +555,12 @@ def test_a_report_that_fails_is_failed_with_its_reason_and_its_notebook(project:
     status = command("status").stdout
     assert "failed" in status
     assert "ZeroDivisionError" in status
+
+    # whoever asks for it by name is not told that all is well
+    asked = command("run-due", "dorset")
+    assert asked.exit_code == 1
+    assert "dorset is failed" in asked.stderr
+    assert command("run-due").exit_code == 0
 
     # mended: another attempt, at once
     small(project, "1")

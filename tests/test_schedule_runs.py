@@ -76,10 +76,9 @@ def test_the_last_runs_are_kept_and_those_of_the_last_days(
     place: Shelf, retention: Retention, kept: int
 ) -> None:
     put_down = [put(place, days_ago) for days_ago in range(10)]
-    gone = runs.expired(place, "kent", retention, NOW + timedelta(hours=1))
-    assert ids(gone) == ids(put_down[kept:])
-    for run in gone:
-        runs.remove(place, run)
+    now = NOW + timedelta(hours=1)
+    assert ids(runs.expired(place, "kent", retention, now)) == ids(put_down[kept:])
+    assert ids(runs.clear(place, "kent", retention, now)) == ids(put_down[kept:])
     assert ids(list(runs.of(place, "kent"))) == ids(put_down[:kept])
 
 
@@ -150,6 +149,13 @@ def test_without_limits_of_its_own_the_command_goes_by_the_schedule(project: pat
     refused = command("clean-runs")
     assert refused.exit_code == 2
     assert "schedule.toml is missing" in refused.stderr
+
+
+@pytest.mark.parametrize("limit", [("--runs", "2000000"), ("--runs", "0"), ("--days", "40000")], ids=" ".join)
+def test_limits_that_are_none_are_refused(project: paths.Project, limit: tuple[str, str]) -> None:
+    refused = command("clean-runs", *limit)
+    assert refused.exit_code == 2
+    assert "Traceback" not in refused.output
 
 
 def test_old_runs_are_not_removed_while_another_run_writes(project: paths.Project) -> None:

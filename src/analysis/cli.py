@@ -127,9 +127,7 @@ def report(
     confidence: Annotated[
         str | None, typer.Option(help="Level of all intervals, at least 0.5 and below 1.")
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Reports to make at a time; by default one per processor.")
-    ] = None,
+    jobs: console.Jobs = None,
     force_rebuild: Annotated[
         bool, typer.Option("--force-rebuild", help="Make every report again, even if nothing changed.")
     ] = False,
@@ -163,9 +161,7 @@ def report(
             "--auto-publish", help="Publish what passes the checks, without anybody reading it first."
         ),
     ] = False,
-    log_format: Annotated[
-        console.LogFormat, typer.Option(help="Tell of the run in words, or as one JSON object per line.")
-    ] = console.LogFormat.TEXT,
+    log_format: console.Log = console.LogFormat.TEXT,
     timings: Annotated[
         bool,
         typer.Option(
@@ -442,11 +438,10 @@ def withdraw(
 
 
 def _named_reports(reports: list[str], project: paths.Project) -> list[str]:
-
     from analysis.publish import record
 
-    named = vocabulary.forces(project.raw)
-    return list(dict.fromkeys(name if name == record.QUALITY else named.named(name).slug for name in reports))
+    forces = vocabulary.forces(project.raw)
+    return list(dict.fromkeys(record.report_named(name, forces) for name in reports))
 
 
 @app.command()

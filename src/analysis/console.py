@@ -33,6 +33,10 @@ class LogFormat(StrEnum):
 
 
 Output = Annotated[str | None, typer.Option(help="Where the reports are, if not in the project's reports/.")]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Reports to make at a time; by default one per processor.")
+]
+Log = Annotated[LogFormat, typer.Option(help="Tell of it in words, or as one JSON object per line.")]
 Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait for another run that is writing.")]
 
 

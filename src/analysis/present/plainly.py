@@ -69,3 +69,11 @@ def _look(character: str) -> str:
     if kind == "Pd" or character == "\N{MINUS SIGN}":
         return "-"
     return "'" if kind in ("Pi", "Pf") or character in "\u02bc\u2032" else character
+
+
+def told(error: BaseException, /) -> str:
+    """An error in one line: what ours say is meant to be read, and of any other its kind is said too."""
+    said = " ".join(str(error).split())
+    if said and type(error).__module__.startswith("analysis."):
+        return said
+    return f"{type(error).__name__}: {said}".removesuffix(": ")

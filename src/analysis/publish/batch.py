@@ -532,7 +532,7 @@ def _placed(
             place.place_beside(step.name, shelf.FAILED_FOLDER, files)
         elif written.state is State.DRAFT and _is_final(shelf.recorded(place, step.name)):
             place.place_beside(step.name, shelf.DRAFT_FOLDER, files)
-            place.clear_beside(step.name, shelf.FAILED_FOLDER)
+            place.remove(f"{step.name}/{shelf.FAILED_FOLDER}")
         else:
             place.place(step.name, files)
     except ShelfError as error:

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from analysis import paths
+from analysis import paths, vocabulary
 
 FILE = "record.json"
 # a report as it is read, and as it was run
@@ -193,6 +193,15 @@ class RunRecord(BaseModel):
         description="Versions that this one took the place of, latest first: all that were published or withdrawn, and "
         f"at most {REMEMBERED} drafts.",
     )
+
+
+def report_named(name: str, forces: vocabulary.Forces, /) -> str:
+    """The name of a report by whatever its force is called: a slug, or `data-quality`.
+
+    Raises:
+        VocabularyError: if no force is called that.
+    """
+    return name if name == QUALITY else forces.named(name).slug
 
 
 def parse(text: str | bytes | None, /) -> RunRecord | None:

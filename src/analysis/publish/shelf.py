@@ -65,8 +65,8 @@ class Shelf(Protocol):
     def place_beside(self, name: str, part: str, files: Mapping[str, bytes], /) -> None:
         """Put something in a folder below a report's, which stays: what a failed run left, or a draft."""
 
-    def clear_beside(self, name: str, part: str, /) -> None:
-        """Remove such a folder, if it is there."""
+    def remove(self, path: str, /) -> None:
+        """Remove a file, or a folder with all that is in it, if it is there."""
 
     def locked(self, *, wait: float, tell: Callable[[str], None]) -> contextlib.AbstractContextManager[None]:
         """The right to write, for one run at a time: see `FolderShelf.locked`."""
@@ -182,10 +182,10 @@ class FolderShelf:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self._switch_in(name, self.folder / name / part, files)
 
-    def clear_beside(self, name: str, part: str, /) -> None:
-        """Remove such a folder, if it is there."""
+    def remove(self, path: str, /) -> None:
+        """Remove a file, or a folder with all that is in it, if it is there."""
         with _used(self.folder):
-            storage.remove(self.folder / name / part)
+            storage.remove(self.folder / path)
 
     def _switch_in(self, name: str, final: Path, files: Mapping[str, bytes]) -> None:
         with _used(self.folder), storage.staging_folder(self.folder, name) as staging:
@@ -328,11 +328,11 @@ class RemoteShelf:
         """Put something in a folder below a report's; the report stays."""
         self._put(f"{name}/{part}", files)
 
-    def clear_beside(self, name: str, part: str, /) -> None:
-        """Remove such a folder, if it is there."""
+    def remove(self, path: str, /) -> None:
+        """Remove a file, or a folder with all that is in it, if it is there."""
         self._check_lock()
         with _used(self._url, Exception), contextlib.suppress(FileNotFoundError):
-            self._files.rm(self._path(f"{name}/{part}"), recursive=True)
+            self._files.rm(self._path(path), recursive=True)
 
     def _put(self, folder: str, files: Mapping[str, bytes]) -> None:
         self._check_lock()

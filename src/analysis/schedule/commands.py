@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,17 +41,14 @@ def run_due(
     again: Annotated[
         bool, typer.Option("--again", help="Run what has failed for good once more, without waiting.")
     ] = False,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Reports to make at a time; by default one per processor.")
-    ] = None,
+    jobs: console.Jobs = None,
     wait: console.Wait = 0,
     output: console.Output = None,
     schedule: _File = None,
-    log_format: Annotated[
-        console.LogFormat, typer.Option(help="Tell of the runs in words, or as one JSON object per line.")
-    ] = console.LogFormat.TEXT,
+    log_format: console.Log = console.LogFormat.TEXT,
 ) -> None:
     """Run what is due now, each report once, and tell who is to be told. Call it as often as you like."""
+    from analysis.publish import record
     from analysis.schedule import running
 
     # Kubernetes and Airflow ask a run to end in this way; what has begun is begun again by the next call
@@ -59,11 +57,12 @@ def run_due(
     with console.plainly(voice.complain):
         project = paths.project()
         place, rota = _place(project, output), _rota(project, schedule)
+        names = _slugs(reports or (), project)
         ended = running.run_due(
             project,
             place,
             rota,
-            names=_slugs(reports or (), project),
+            names=names,
             again=again,
             wait=wait,
             make=running.batches(jobs=jobs or os.cpu_count() or 1, say=voice.say),
@@ -71,9 +70,15 @@ def run_due(
             tell=voice.tell,
             say=voice.say,
         )
-        if not ended and log_format is console.LogFormat.TEXT:
+        # whoever asks for a report by name, as Airflow does, is not told that all is well unless it is
+        entries = rota.chosen(names) if names else ()
+        amiss = [one for one in running.standings(place, entries, record.now()) if one.is_amiss]
+        if not ended and not amiss and log_format is console.LogFormat.TEXT:
             console.out.print("Nothing is due.")
-    if any(run.end == "failed" for run in ended):
+        for one in amiss:
+            if not any(run.report == one.entry.name for run in ended):
+                voice.complain(f"{one.entry.name} is {one.state}: `casegrade schedule status` says why.")
+    if amiss or any(run.end == "failed" for run in ended):
         raise typer.Exit(console.DATA_TO_MEND)
 
 
@@ -92,8 +97,8 @@ def _rota(project: paths.Project, schedule: Path | None) -> "Rota":
 def _slugs(reports: Sequence[str], project: paths.Project) -> list[str]:
     from analysis.publish import record
 
-    named = vocabulary.forces(project.raw)
-    return [name if name == record.QUALITY else named.named(name).slug for name in reports]
+    forces = vocabulary.forces(project.raw)
+    return [record.report_named(name, forces) for name in reports]
 
 
 def _telling(known: "Credentials", project: paths.Project, place: "Shelf", rota: "Rota") -> "Telling | None":
@@ -103,7 +108,11 @@ def _telling(known: "Credentials", project: paths.Project, place: "Shelf", rota:
     def named(name: str) -> str:
         if name == record.QUALITY:
             return "The page on data quality"
-        return vocabulary.forces(project.raw).named(name).full_name
+        try:
+            return vocabulary.forces(project.raw).named(name).full_name
+        except vocabulary.VocabularyError:
+            # it has gone from the list since; whoever waits for other news is told that all the same
+            return name
 
     if rota.notify.mail is None and rota.notify.webhook is None:
         return None
@@ -206,7 +215,7 @@ def status(
         now = datetime.now(UTC)
         found = running.standings(place, rota.chosen(_slugs(reports or (), project)), now)
         if as_json:
-            typer.echo(json.dumps([_as_json(one, now) for one in found]))
+            typer.echo(json.dumps([_as_json(one) for one in found]))
             return
         table = _table("Report", "Last run", "Age", "Now", "Next", last="Reason")
         for one in found:
@@ -214,7 +223,7 @@ def status(
             table.add_row(
                 one.entry.name,
                 "none yet" if last is None else str(last.end),
-                "" if last is None else _age(now - (last.finished or last.started)),
+                "" if one.age is None else _age(one.age),
                 str(one.state),
                 "now"
                 if one.state == "due"
@@ -242,17 +251,13 @@ def serve(
     every: Annotated[
         int, typer.Option(min=1, max=86_400, help="Seconds from one look at the schedule to the next.")
     ] = 60,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Reports to make at a time; by default one per processor.")
-    ] = None,
+    jobs: console.Jobs = None,
     grace: Annotated[
         float, typer.Option(min=0, help="Seconds that a run in hand may still take when it is to stop.")
     ] = 60,
     output: console.Output = None,
     schedule: _File = None,
-    log_format: Annotated[
-        console.LogFormat, typer.Option(help="Tell of the runs in words, or as one JSON object per line.")
-    ] = console.LogFormat.TEXT,
+    log_format: console.Log = console.LogFormat.TEXT,
 ) -> None:
     """Stay, and run what is due when it is: for machines without a scheduler of their own."""
     from analysis.schedule import health, serving
@@ -328,7 +333,7 @@ def export(
             console.out.print(str(path), markup=False)
 
 
-def _as_json(one: "Standing", now: datetime) -> dict[str, object]:
+def _as_json(one: "Standing") -> dict[str, object]:
     last = one.last
     return {
         "report": one.entry.name,
@@ -337,7 +342,7 @@ def _as_json(one: "Standing", now: datetime) -> dict[str, object]:
         "next": None if one.coming is None else one.coming.isoformat(),
         "held": one.held,
         "last": None if last is None else last.model_dump(mode="json"),
-        "age_seconds": None if last is None else (now - (last.finished or last.started)).total_seconds(),
+        "age_seconds": None if one.age is None else one.age.total_seconds(),
     }
 
 
@@ -377,11 +382,15 @@ def clean_runs(
     ] = False,
     runs_kept: Annotated[
         int | None,
-        typer.Option("--runs", min=1, help="Keep the last so many of each, whatever the schedule says."),
+        typer.Option(
+            "--runs", min=1, max=1_000_000, help="Keep the last so many of each, whatever the schedule says."
+        ),
     ] = None,
     days_kept: Annotated[
         int | None,
-        typer.Option("--days", min=1, help="Keep those of so many days, whatever the schedule says."),
+        typer.Option(
+            "--days", min=1, max=36_500, help="Keep those of so many days, whatever the schedule says."
+        ),
     ] = None,
     wait: console.Wait = 60,
     output: console.Output = None,
@@ -400,16 +409,14 @@ def clean_runs(
         # with limits of its own it does without a schedule, which need not be there
         entries = _rota(project, schedule).entries if given is None else ()
         known = {entry.name: entry.retention for entry in entries}
-        now = datetime.now(UTC)
-        found = [
-            run
-            for report in runs.reports(place)
-            for run in runs.expired(place, report, given or known.get(report, schedules.RETENTION), now)
-        ]
-        if not dry_run and found:
-            with place.locked(wait=wait, tell=console.complain):
-                for run in found:
-                    runs.remove(place, run)
+        # a report can be published while this waits for the lock, and then its run stays
+        locked = nullcontext() if dry_run else place.locked(wait=wait, tell=console.complain)
+        found = []
+        with locked:
+            for report in runs.reports(place):
+                retention = given or known.get(report, schedules.RETENTION)
+                gone = runs.expired if dry_run else runs.clear
+                found += gone(place, report, retention, datetime.now(UTC))
         for run in found:
             console.out.print(f"{run.report}/{run.run_id}: {run.end}", markup=False)
         done = "would be removed" if dry_run else "removed"

@@ -1,33 +1,22 @@
 """The secrets that telling people takes: from the environment or from a file of this user's own, and nowhere else."""
 
-import base64
 import io
-import json
 import os
 import re
 import stat
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+from urllib.parse import urlsplit
 
 PASSWORD, WEBHOOK = "CASEGRADE_SMTP_PASSWORD", "CASEGRADE_WEBHOOK_URL"
 _IN_FILE = "_FILE"
 NAMES = (PASSWORD, f"{PASSWORD}{_IN_FILE}", WEBHOOK, f"{WEBHOOK}{_IN_FILE}")
 
-_REDACTED = "[secret]"
 # more than any password or address has
 _LARGEST = 8192
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
-# A shorter piece of an address or of an encoded password is in words that tell nobody anything.
-_SHORTEST = 4
-# What the addresses of all webhooks of a kind have in common is no secret, and would leave holes in sentences.
-_COMMON = re.compile(
-    "api|automations|connectors|direct|hooks?|incomingwebhook|invoke|manual|paths|powerautomate|services|slack|teams|"
-    "triggers|webhookb2|webhooks?|workflows",
-    re.IGNORECASE,
-)
 
 
 class CredentialsError(Exception):
@@ -45,60 +34,6 @@ class Credentials:
 
     smtp_password: str | None = field(default=None, repr=False)
     webhook_url: str | None = field(default=None, repr=False)
-
-    def redacted(self, text: str, /) -> str:
-        """The text with "[secret]" for each secret, for parts of the webhook's address and for encoded forms."""
-        # the longest first, as one may be part of another
-        forms = sorted(set(self._forms()), key=len, reverse=True)
-        return re.sub("|".join(forms), _REDACTED, text) if forms else text
-
-    def _forms(self) -> Iterator[str]:
-        """Every form in which a secret may turn up, as a regular expression."""
-        for secret in (self.smtp_password, self.webhook_url):
-            if secret:
-                yield from _written(secret)
-                yield from _encoded(secret)
-        if self.webhook_url:
-            for part in _parts(self.webhook_url):
-                yield from _written(part)
-
-
-def _written(secret: str) -> Iterator[str]:
-    yield re.escape(secret)
-    # as Python and JSON quote it
-    yield re.escape(repr(secret)[1:-1])
-    yield re.escape(json.dumps(secret)[1:-1])
-    for quoted in (quote(secret), quote(secret, safe=""), quote_plus(secret)):
-        # some write the digits of a quoted letter small
-        yield re.sub(r"%([0-9A-F]{2})", r"%(?i:\1)", re.escape(quoted))
-
-
-def _encoded(secret: str) -> Iterator[str]:
-    content = secret.encode()
-    whole = base64.b64encode(content).decode()
-    yield re.escape(whole)
-    yield re.escape(whole.rstrip("="))
-    # AUTH PLAIN encodes it behind the user's name, which shifts it by none, one or two bytes. Letters that
-    # hold bits of its neighbours are left out here and taken along as whatever is around it.
-    for shift in range(3):
-        first = -(-shift * 8 // 6)
-        last = (shift + len(content)) * 8 // 6
-        core = base64.b64encode(bytes(shift) + content).decode()[first:last]
-        if len(core) >= _SHORTEST:
-            yield f"[A-Za-z0-9+/]*{re.escape(core)}[A-Za-z0-9+/=]*"
-
-
-def _parts(url: str) -> Iterator[str]:
-    address = urlsplit(url)
-    if len(address.path) > 1:
-        yield address.path
-        if address.query:
-            yield f"{address.path}?{address.query}"
-    pieces = [*address.path.split("/"), address.query, *(value for _, value in parse_qsl(address.query))]
-    for piece in pieces:
-        if len(piece) >= _SHORTEST and not _COMMON.fullmatch(piece):
-            yield piece
-            yield unquote(piece)
 
 
 def take(environ: MutableMapping[str, str] = os.environ, /) -> Credentials:
@@ -122,11 +57,6 @@ def take(environ: MutableMapping[str, str] = os.environ, /) -> Credentials:
             f"{WEBHOOK} is no address of a webhook: give the whole address, which begins with https://."
         )
     return Credentials(password, url)
-
-
-def scrubbed(environ: Mapping[str, str], /) -> dict[str, str]:
-    """A copy of an environment without any variable that holds a secret or names its file."""
-    return {name: value for name, value in environ.items() if name not in NAMES}
 
 
 def _secret(name: str, given: Mapping[str, str]) -> str | None:

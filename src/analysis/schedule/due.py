@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from itertools import chain
+from itertools import chain, takewhile
 
 from analysis.schedule import moments
 from analysis.schedule.rota import Entry
@@ -58,6 +58,26 @@ class Standing:
         return moments.between(self.entry.lines, self.since.due, self.due)
 
     @property
+    def is_due(self) -> bool:
+        """Whether it is to be run now."""
+        return self.state is State.DUE
+
+    @property
+    def is_amiss(self) -> bool:
+        """Whether its report is not as it should be by now, and nothing but time or a person mends that."""
+        return self.state in (State.FAILED, State.RETRY, State.BEGUN)
+
+    @property
+    def age(self) -> timedelta | None:
+        """How long ago its last run ended, or began if it has not; null if there is none."""
+        return None if self.last is None else self.now - (self.last.finished or self.last.started)
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether its last run has begun and not ended: it is running, or whoever ran it is gone."""
+        return self.last is not None and self.last.end is End.BEGUN
+
+    @property
     def held(self) -> str | None:
         """Why the release calendar holds it, in words; null if it does not."""
         return self.entry.calendar.held(self.now) if self.state is State.HELD else None
@@ -106,7 +126,8 @@ def standing(entry: Entry, past: Iterable[Run], now: datetime, /, *, again: bool
     state, retry = _judged(entry, of_moment, latest, now, again=again)
     if state is State.DUE and entry.calendar.held(now) is not None:
         state = State.HELD
-    return Standing(entry, now, state, latest, len(of_moment) + 1, last, since, retry)
+    attempt = 1 + max((run.attempt for run in of_moment), default=0)
+    return Standing(entry, now, state, latest, attempt, last, since, retry)
 
 
 def _judged(
@@ -122,7 +143,7 @@ def _judged(
     if is_final(entry, len(failed)):
         return State.FAILED, None
     # one that was cut off is begun again at once; if it is again, something may be wrong that takes a while
-    if of_moment[0].end is End.FAILED or interruptions(of_moment, latest) > 1:
+    if of_moment[0].end is End.FAILED or interruptions(of_moment) > 1:
         retry = (of_moment[0].finished or of_moment[0].started) + entry.retry_after
         # a clock that was put back must not make it wait for longer than it would have
         if now < retry <= now + entry.retry_after:
@@ -135,14 +156,7 @@ def is_final(entry: Entry, n_failed: int, /) -> bool:
     return n_failed > entry.retries
 
 
-def interruptions(past: Iterable[Run], due: datetime, /) -> int:
-    """How many runs for a moment were cut off in a row, up to the last one; `past` has the last one first."""
-    n_cut = 0
-    for run in past:
-        if run.origin is Origin.SCHEDULE and run.due == due:
-            if run.end not in (End.INTERRUPTED, End.BEGUN):
-                break
-            n_cut += 1
-        elif run.due < due:
-            break
-    return n_cut
+def interruptions(past: Iterable[Run], /) -> int:
+    """How many runs of the schedule were cut off in a row, up to the last one; `past` has the last one first."""
+    of_schedule = (run for run in past if run.origin is Origin.SCHEDULE)
+    return sum(1 for _ in takewhile(lambda run: run.end in (End.INTERRUPTED, End.BEGUN), of_schedule))

@@ -220,7 +220,9 @@ class CasegradeExecutionManager(ExecutionManager):  # type: ignore[misc]
         try:
             # it may have been changed while this job waited
             _refuse_copy(project, self.model.input_filename, content)
-            return running.batches(say=_say)(project, place, order)[report]
+            left: dict[str, Left] = {}
+            running.batches(say=_say)(project, place, order, left.__setitem__)
+            return left[report]
         except Exception as error:
             _trace_unexpected(error)
             return Left(End.FAILED, _sentence(error))
@@ -300,8 +302,7 @@ class CasegradeExecutionManager(ExecutionManager):  # type: ignore[misc]
     def _clear(self, place: Shelf, report: str, retention: Retention) -> None:
         """Remove past runs of a report and their jobs that need not be kept."""
         try:
-            for run in runs.expired(place, report, retention, record.now()):
-                runs.remove(place, run)
+            runs.clear(place, report, retention, record.now())
             self._clear_jobs(place, report, retention)
         except Exception as error:
             # whatever becomes of old ones, this one is done

@@ -178,7 +178,7 @@ def coming(lines: Sequence[Line], now: datetime, /) -> datetime | None:
     )
 
 
-def between(lines: Sequence[Line], after: datetime, before: datetime, /, *, most: int = 10_000) -> int:
+def between(lines: Sequence[Line], after: datetime, before: datetime, /, *, most: int = 100_000) -> int:
     """How many moments of several lines lie between two, both left out; no more than `most` are counted."""
     found: set[datetime] = set()
     for line in lines:

@@ -5,9 +5,10 @@ import http.client
 import json
 import re
 import smtplib
+import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email import headerregistry
@@ -20,7 +21,7 @@ from urllib.parse import quote
 from urllib.request import HTTPErrorProcessor, HTTPSHandler, ProxyHandler, Request, build_opener
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from analysis.present import plainly, wording
 from analysis.schedule.credentials import PASSWORD, WEBHOOK, Credentials
@@ -28,29 +29,13 @@ from analysis.schedule.rota import CHANGED, FAILURE, LONDON, RECOVERY, Address, 
 
 # seconds without a word from a server
 _PATIENCE = 30.0
-# A server that hangs up may do so because of one address, and the others are not to wait for it; after so many in
-# a row it is the server.
-_LOST = 3
 # A card of Teams may have 28 kB, so that a message in which all reports changed would be refused.
 _MOST = 25
 # Whoever runs this is not told to every server on the way: the mail's sender says enough.
 _HOST = "[127.0.0.1]"
 # Headers here are short. Python fails to fold some addresses, which stand in its way as they are.
 _UNFOLDED = SMTP.clone(max_line_length=998)
-_LONGEST_ANSWER = 200
 _NAMED = 3
-
-
-def _kind(said: str) -> str:
-    if said not in (FAILURE, RECOVERY, CHANGED):
-        raise ValueError("should be a kind of news")
-    return said
-
-
-def _page(said: str) -> str:
-    if said.startswith("/") or "\\" in said or ".." in said.split("/") or not said.isprintable():
-        raise ValueError("should be the path of a file below the folder of reports")
-    return said
 
 
 class News(BaseModel):
@@ -71,13 +56,13 @@ class News(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    kind: Annotated[str, AfterValidator(_kind)]
+    kind: Annotated[str, Field(pattern=f"^({FAILURE}|{RECOVERY}|{CHANGED})$")]
     when: AwareDatetime
     due: AwareDatetime
     run_id: str
     addresses: tuple[Address, ...]
     version: str | None = None
-    page: Annotated[str, AfterValidator(_page)]
+    page: str
     webhook: bool = True
 
 
@@ -88,7 +73,7 @@ class Sent:
     Attributes:
         remaining: the news that somebody could not be told, with only those addresses, and the webhook only if that
             failed: what to send when it is tried again.
-        problems: why, a sentence each, without any secret.
+        problems: why, a sentence each, in words of our own: those of servers and errors may hold a secret.
     """
 
     remaining: tuple[News, ...]
@@ -104,12 +89,11 @@ def send(
     named: Callable[[str], str],
     shown: Callable[[str], str],
     now: datetime,
-    zone: str = LONDON,
 ) -> Sent:
     """Tell everybody who is to be told, each in one message. What cannot be delivered is no error, but remains.
 
     News of a kind that the settings leave out, or for a way that they do not give, is told to nobody and does not
-    remain.
+    remain. Times are told as London time.
 
     Args:
         news: what happened.
@@ -118,20 +102,19 @@ def send(
         named: the full name of a report by its slug.
         shown: the place of a file by its path below the folder of reports, used if the settings give no link.
         now: the moment that mails are dated.
-        zone: the time zone that times are told in.
     """
     wanted = [one for one in news if one.kind in settings.on]
-    digest = partial(_digest, named=named, shown=shown, link=settings.link, zone=zone)
+    digest = partial(_digest, named=named, shown=shown, link=settings.link)
     missed: Mapping[str, str] = {}
     if settings.mail is not None:
         letters = {}
         for address in dict.fromkeys(address for one in wanted for address in one.addresses):
             theirs = [one for one in wanted if address in one.addresses]
             letters[address] = _letter(settings.mail.sender, address, theirs, digest(theirs), now)
-        missed = _mailed(settings.mail, letters, credentials)
+        missed = _mailed(settings.mail, letters, credentials.smtp_password)
     untold: str | None = None
     if settings.webhook is not None and (theirs := [one for one in wanted if one.webhook]):
-        untold = _posted(_PAYLOADS[settings.webhook](digest(theirs)), credentials)
+        untold = _posted(_PAYLOADS[settings.webhook](digest(theirs)), credentials.webhook_url)
     remaining = []
     for one in wanted:
         addresses = tuple(address for address in dict.fromkeys(one.addresses) if address in missed)
@@ -143,7 +126,7 @@ def send(
         for why in dict.fromkeys(missed.values())
     ]
     problems += [] if untold is None else [f"The webhook could not be told: {untold}"]
-    return Sent(tuple(remaining), tuple(credentials.redacted(plainly.harmless(one)) for one in problems))
+    return Sent(tuple(remaining), tuple(problems))
 
 
 def _listed(addresses: Sequence[str]) -> str:
@@ -184,7 +167,10 @@ _HAPPENED: Mapping[str, Callable[[str], str]] = {
     RECOVERY: "{} recovered".format,
 }
 _DRAFT, _PUBLISHED = "draft", "published"
-_CHANGED = {
+# by kind, or by version of changed figures
+_WHAT = {
+    FAILURE: "the report could not be made",
+    RECOVERY: "the report was made again, after runs that failed",
     _DRAFT: "figures changed, and a draft waits to be read and published",
     _PUBLISHED: "figures changed, and the new version is published",
 }
@@ -198,7 +184,6 @@ def _digest(
     named: Callable[[str], str],
     shown: Callable[[str], str],
     link: str | None,
-    zone: str,
 ) -> _Digest:
     said: list[str] = []
     for kind, phrase in _HAPPENED.items():
@@ -209,20 +194,12 @@ def _digest(
     items = tuple(
         _Item(
             name=_line(named(one.name)),
-            what=f"{_what(one)} (due {_minute(one.due, zone)}, ended {_minute(one.when, zone)})",
+            what=f"{_WHAT.get(one.version if one.kind == CHANGED else one.kind, 'figures changed')} (due {_minute(one.due)}, ended {_minute(one.when)})",
             place=_line(shown(one.page) if link is None else f"{link}/{quote(one.page)}"),
         )
         for one in sorted(news, key=lambda one: (order.index(one.kind), one.name, one.when))
     )
     return _Digest(", ".join(said), items, tuple(_advice(news)))
-
-
-def _what(one: News) -> str:
-    if one.kind == FAILURE:
-        return "the report could not be made"
-    if one.kind == RECOVERY:
-        return "the report was made again, after runs that failed"
-    return _CHANGED.get(one.version or "", "figures changed")
 
 
 def _advice(news: Sequence[News]) -> Iterator[str]:
@@ -237,8 +214,9 @@ def _advice(news: Sequence[News]) -> Iterator[str]:
         yield "You need not do anything."
 
 
-def _minute(moment: datetime, zone: str) -> str:
-    local = moment.astimezone(ZoneInfo(zone))
+def _minute(moment: datetime) -> str:
+    """The moment in London time."""
+    local = moment.astimezone(ZoneInfo(LONDON))
     return f"{wording.day(local.date())} at {local:%H:%M} {local:%Z}"
 
 
@@ -272,183 +250,147 @@ def _letter(
     return message
 
 
-class _UnsentError(Exception):
-    """One mail that was not delivered. The message says why and what to do."""
-
-
 class _NoMailError(Exception):
-    """No mail can be delivered now. The message says why and what to do."""
+    """There is no connection to send mails on. The message says why and what to do."""
 
 
-def _mailed(
-    mail: Mail, letters: Mapping[str, EmailMessage], credentials: Credentials, /
-) -> Mapping[str, str]:
-    """The addresses that could not be reached, each with the reason."""
+def _mailed(mail: Mail, letters: Mapping[str, EmailMessage], password: str | None, /) -> Mapping[str, str]:
+    """The addresses that could not be reached, each with the reason.
+
+    Each has a connection of its own, so that whatever a server does at one address stays there.
+    """
     missed: dict[str, str] = {}
-    waiting = list(letters)
-    connection = _Connection(mail, credentials)
-    try:
-        while waiting:
+    for n_done, (address, letter) in enumerate(letters.items()):
+        try:
+            client = _opened(mail, password)
+        except _NoMailError as problem:
+            # the others would wait as long, for the same
+            return missed | dict.fromkeys([*letters][n_done:], str(problem))
+        with closing(client):
             try:
-                connection.send(waiting[0], letters[waiting[0]])
-            except _UnsentError as problem:
-                missed[waiting[0]] = str(problem)
-            waiting.pop(0)
-    except _NoMailError as problem:
-        missed |= dict.fromkeys(waiting, str(problem))
-    finally:
-        connection.close()
+                client.send_message(letter, mail.sender, [address])
+            except Exception as error:
+                # a server can bring smtplib to raise errors that it does not name
+                missed[address] = _refused(error)
+            else:
+                # whatever it answers now, it took the mail
+                with suppress(Exception):
+                    client.quit()
     return missed
 
 
-class _Connection:
-    """To the mail server, made when it is first needed and again when it was lost, and never without TLS."""
+def _opened(mail: Mail, password: str | None, /) -> smtplib.SMTP:
+    """A connection to the mail server that takes mails, and never without TLS.
 
-    def __init__(self, mail: Mail, credentials: Credentials, /):
-        self._mail, self._credentials = mail, credentials
-        self._client: smtplib.SMTP | None = None
-        self._n_lost = 0
-
-    def send(self, address: str, message: EmailMessage, /) -> None:
-        """Deliver a mail to one address.
-
-        Raises:
-            _UnsentError: if the server does not take it.
-            _NoMailError: if it takes none at all.
-        """
-        if self._client is None:
-            self._client = self._opened()
-        client, refusal, is_lost = self._client, "", False
-        try:
-            client.send_message(message, self._mail.sender, [address])
-        except smtplib.SMTPRecipientsRefused as error:
-            refusal = f"the mail server refuses the address ({self._answer(*error.recipients[address])})"
-        except smtplib.SMTPSenderRefused as error:
-            answer = self._answer(error.smtp_code, error.smtp_error)
-            raise _NoMailError(
-                f"the mail server refuses the sender ({answer}): check sender and user in [notify.mail]."
-            ) from None
-        except smtplib.SMTPResponseException as error:
-            refusal = f"the mail server refuses the mail ({self._answer(error.smtp_code, error.smtp_error)})"
-        except Exception as error:
-            # a server can bring smtplib to raise errors that it does not name
-            is_lost, refusal = True, _told(error)
-        if client.sock is None or is_lost:
-            client.close()
-            self._client = None
-        self._n_lost = self._n_lost + 1 if is_lost else 0
-        if self._n_lost >= _LOST:
-            raise _NoMailError(f"the mail server is there, but takes nothing ({refusal}): look at its log.")
-        if is_lost:
-            raise _UnsentError(f"the connection to the mail server was lost ({refusal}): look at its log.")
-        if refusal:
-            raise _UnsentError(f"{refusal}: check the address under notify, or ask who runs the server.")
-
-    def _opened(self) -> smtplib.SMTP:
-        mail, password = self._mail, self._credentials.smtp_password
-        if mail.user is not None and password is None:
-            raise _NoMailError(
-                f"[notify.mail] names a user, but there is no password: set {PASSWORD} or {PASSWORD}_FILE."
+    Raises:
+        _NoMailError: if there is none.
+    """
+    if mail.user is not None and password is None:
+        raise _NoMailError(
+            f"[notify.mail] names a user, but there is no password: set {PASSWORD} or {PASSWORD}_FILE."
+        )
+    try:
+        context = ssl.create_default_context(cafile=mail.authority)
+    except (OSError, ValueError):
+        raise _NoMailError(
+            "the certificate that authority in [notify.mail] names cannot be read: mend the path or the file."
+        ) from None
+    client: smtplib.SMTP | None = None
+    try:
+        if mail.security == "tls":
+            client = smtplib.SMTP_SSL(
+                mail.host, mail.port, local_hostname=_HOST, timeout=_PATIENCE, context=context
             )
-        if mail.user is not None and not mail.user.isascii():
-            raise _NoMailError(
-                "user in [notify.mail] has letters outside ASCII: mail servers do not take them."
-            )
-        try:
-            context = ssl.create_default_context(cafile=mail.authority)
-        except (OSError, ValueError):
-            raise _NoMailError(
-                "the certificate that authority in [notify.mail] names cannot be read: mend the path or the file."
-            ) from None
-        client: smtplib.SMTP | None = None
-        try:
-            if mail.security == "tls":
-                client = smtplib.SMTP_SSL(
-                    mail.host, mail.port, local_hostname=_HOST, timeout=_PATIENCE, context=context
-                )
-            else:
-                client = smtplib.SMTP(mail.host, mail.port, local_hostname=_HOST, timeout=_PATIENCE)
-                client.ehlo()
-                if not client.has_extn("starttls"):
-                    raise _NoMailError(
-                        "the mail server offers no STARTTLS, and nothing is sent without TLS: check host and port in "
-                        '[notify.mail], or set security = "tls" there.'
-                    )
-                client.starttls(context=context)
+        else:
+            client = smtplib.SMTP(mail.host, mail.port, local_hostname=_HOST, timeout=_PATIENCE)
             client.ehlo()
-            if mail.user is not None and password is not None:
-                client.login(mail.user, password)
-        except Exception as error:
-            if client is not None:
-                client.close()
-            # without the error: its traceback would lead to the password
-            raise self._unusable(error) from None
-        return client
+            if not client.has_extn("starttls"):
+                raise _NoMailError(
+                    "the mail server offers no STARTTLS, and nothing is sent without TLS: check host and port in "
+                    '[notify.mail], or set security = "tls" there.'
+                )
+            client.starttls(context=context)
+        client.ehlo_or_helo_if_needed()
+        if mail.user is not None and password is not None:
+            client.login(mail.user, password)
+    except Exception as error:
+        if client is not None:
+            client.close()
+        # without the error: its traceback would lead to the password
+        raise _NoMailError(_unusable(error)) from None
+    return client
 
-    def _unusable(self, error: Exception) -> _NoMailError:
-        if isinstance(error, _NoMailError):
-            return error
-        if isinstance(error, smtplib.SMTPAuthenticationError):
-            answer = self._answer(error.smtp_code, error.smtp_error)
-            return _NoMailError(
-                f"the mail server refuses user and password ({answer}): check user in [notify.mail], and {PASSWORD}."
-            )
-        if isinstance(error, smtplib.SMTPNotSupportedError) or type(error) is smtplib.SMTPException:
-            return _NoMailError(
-                "the mail server takes no password in any way known here: check host and port in [notify.mail], or "
-                "take user out there."
-            )
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return _NoMailError(
-                f"the certificate of the mail server cannot be trusted ({_told(error)}), and nothing was sent: check "
-                "host in [notify.mail], and name the certificate of the server's authority as authority there."
-            )
-        told = (
-            self._answer(error.smtp_code, error.smtp_error)
-            if isinstance(error, smtplib.SMTPResponseException)
-            else _told(error)
+
+def _unusable(error: Exception) -> str:
+    """Why there is no connection, and what to do."""
+    if isinstance(error, _NoMailError):
+        return str(error)
+    if isinstance(error, smtplib.SMTPAuthenticationError):
+        return (
+            f"the mail server refuses user and password ({_told(error)}): check user in [notify.mail], and "
+            f"{PASSWORD}."
         )
-        return _NoMailError(
-            f"the mail server cannot be used ({told}): check host, port and security in [notify.mail]."
+    if isinstance(error, smtplib.SMTPNotSupportedError) or type(error) is smtplib.SMTPException:
+        return (
+            "the mail server takes no password in any way known here: check host and port in [notify.mail], or "
+            "take user out there."
         )
+    remedy = "check host, port and security in [notify.mail]"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        remedy = "check host in [notify.mail], and name the certificate of the server's authority as authority there"
+    return f"the mail server cannot be used ({_told(error)}): {remedy}."
 
-    def _answer(self, code: int, answer: bytes | str) -> str:
-        """What the server answered, in one line; a server may quote what it was sent."""
-        if code < 0:
-            return "what it answers is not how mail servers speak"
-        said = answer if isinstance(answer, str) else answer.decode("ascii", "replace")
-        # before it is cut, as half a secret would not be found
-        return f"{code} {self._credentials.redacted(_line(said))[:_LONGEST_ANSWER]}".strip()
 
-    def close(self) -> None:
-        """End the connection, if there is one."""
-        if self._client is not None:
-            # whatever was to be delivered is
-            with suppress(Exception):
-                self._client.quit()
-            self._client.close()
-            self._client = None
+def _refused(error: Exception) -> str:
+    """Why a mail was not taken, and what to do."""
+    told = _told(error)
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return f"the mail server refuses the address ({told}): check it under notify, or ask who runs the server."
+    if isinstance(error, smtplib.SMTPSenderRefused):
+        return f"the mail server refuses the sender ({told}): check sender and user in [notify.mail]."
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"the mail server refuses the mail ({told}): ask who runs it."
+    return f"the mail could not be handed over ({told}): look at the log of the mail server."
+
+
+_HUNG_UP = "it hung up, or did not answer in time"
+# the first that fits
+_FAILURES: Mapping[type[Exception], str] = {
+    ssl.SSLError: "it does not speak TLS as it should",
+    TimeoutError: "it does not answer",
+    ConnectionRefusedError: "nothing answers at its port",
+    socket.gaierror: "its name is not known",
+    smtplib.SMTPServerDisconnected: _HUNG_UP,
+    ConnectionError: _HUNG_UP,
+    http.client.HTTPException: "what it answers is not how web servers speak",
+    OSError: "there is no way to it",
+}
 
 
 def _told(error: BaseException) -> str:
-    """What went wrong with a connection, in words of the system's: those of the error may hold a secret."""
+    """What went wrong, by type and number alone: the text of errors may be a server's, and quote what it was sent."""
     if isinstance(error, URLError) and isinstance(error.reason, BaseException):
         return _told(error.reason)
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        ((code, answer),) = error.recipients.values()
+        return _answered(code, answer)
+    if isinstance(error, smtplib.SMTPResponseException):
+        return _answered(error.smtp_code, error.smtp_error)
     if isinstance(error, ssl.SSLCertVerificationError):
-        return str(error.verify_message).rstrip(".")
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {str(error.reason or 'failed').replace('_', ' ').lower()}"
-    if isinstance(error, TimeoutError):
-        return "it does not answer"
-    if isinstance(error, smtplib.SMTPServerDisconnected | http.client.RemoteDisconnected):
-        return "it hung up, or did not answer in time"
+        return f"its certificate cannot be trusted, error {error.verify_code} of OpenSSL"
     if isinstance(error, OSError) and str(error).startswith("Tunnel connection failed"):
         return "the proxy lets nothing through"
-    if isinstance(error, http.client.HTTPException):
-        return "what it answers is not how web servers speak"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return type(error).__name__
+    return next((said for kind, said in _FAILURES.items() if isinstance(error, kind)), type(error).__name__)
+
+
+def _answered(code: int, answer: bytes | str) -> str:
+    """The code that a mail server answered, with its enhanced status (RFC 3463) if there is one of the same class."""
+    if code < 0:
+        return "what it answers is not how mail servers speak"
+    # smtplib's own words are text
+    said = answer if isinstance(answer, bytes) else b""
+    status = re.match(rb"%d\.\d{1,3}\.\d{1,3}(?!\S)" % (code // 100), said)
+    return str(code) if status is None else f"{code} {status.group().decode()}"
 
 
 # ----------------------------------------------------------------------------------------- webhook
@@ -519,9 +461,8 @@ class _AsAnswered(HTTPErrorProcessor):
     https_response = http_response
 
 
-def _posted(payload: Mapping[str, Any], credentials: Credentials, /) -> str | None:
+def _posted(payload: Mapping[str, Any], url: str | None, /) -> str | None:
     """Why the webhook could not be told; null if it was."""
-    url = credentials.webhook_url
     if url is None:
         return f"[notify] names a webhook, but there is no address: set {WEBHOOK} or {WEBHOOK}_FILE."
     handlers: list[Any] = [_AsAnswered(), HTTPSHandler(context=ssl.create_default_context())]

@@ -64,7 +64,8 @@ def post(
         version=None if left is None else str(left.state),
         page=page,
     )
-    name = f"{entry.name}-{run.run_id}-{kind.replace(' ', '-')}.json"
+    # by its moment and not by the run: one that is begun again tells the same
+    name = f"{entry.name}-{run.due:%Y%m%dT%H%M%SZ}-{kind.replace(' ', '-')}.json"
     place.write(f"{_FOLDER}/{name}", news.model_dump_json().encode())
 
 
@@ -120,12 +121,12 @@ def deliver(place: Shelf, telling: Telling, /, *, now: datetime, say: Callable[[
     if sent.remaining:
         place.write(_TRIED, now.isoformat().encode())
     elif place.has(_TRIED):
-        place.clear_beside(_FOLDER, ".tried")
+        place.remove(_TRIED)
     remaining: Mapping[tuple[str, str, str], News] = {_key(news): news for news in sent.remaining}
     for name in names:
         news_left = remaining.get(_key(waiting[name])) if name in waiting else None
         if news_left is None:
-            place.clear_beside(_FOLDER, name)
+            place.remove(f"{_FOLDER}/{name}")
         elif news_left != waiting[name]:
             place.write(f"{_FOLDER}/{name}", news_left.model_dump_json().encode())
 

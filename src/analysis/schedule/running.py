@@ -1,11 +1,13 @@
 """Run what is due, once, whoever asks and however often: the one function that every scheduler calls."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from analysis import paths
+from analysis.present import plainly
 from analysis.publish import record
 from analysis.publish.record import Outcome, RunRecord, State
 from analysis.publish.shelf import LockedError, Shelf, ShelfError
@@ -13,7 +15,7 @@ from analysis.schedule import due, outbox, runs
 from analysis.schedule.due import Standing
 from analysis.schedule.outbox import Telling
 from analysis.schedule.rota import CHANGED, FAILURE, RECOVERY, Entry, Rota
-from analysis.schedule.runs import End, Run
+from analysis.schedule.runs import End, Origin, Run
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ class Left:
     record: RunRecord | None = None
 
 
-Maker = Callable[[paths.Project, Shelf, Order], Mapping[str, Left]]
+# Makes reports, and settles each when there is something of it.
+Settle = Callable[[str, Left], None]
+Maker = Callable[[paths.Project, Shelf, Order, Settle], None]
 
 
 def standings(
@@ -89,52 +93,24 @@ def run_due(
     """
     entries = rota.chosen(names)
     has_news = telling is not None and outbox.is_waiting(place, now())
-    if not has_news and not _has_work(standings(place, entries, now(), again=again)):
+    found = standings(place, entries, now(), again=again)
+    if not has_news and not any(one.is_due or one.is_cut_off for one in found):
         return []
     with place.locked(wait=wait, tell=say):
-        ended: list[Run] = []
+        desk = _Desk(project, place, make, telling, now, tell, say)
         for entry in entries:
-            ended += _cut_off(place, entry, now(), tell)
+            desk.cut_off(entry)
         # another run may have done it meanwhile
-        found = [one for one in standings(place, entries, now(), again=again) if one.state is due.State.DUE]
-        for order, group in _orders(found):
-            ended += _run(project, place, order, group, make, now, tell, say)
+        for order, group in _orders(
+            [one for one in standings(place, entries, now(), again=again) if one.is_due]
+        ):
+            desk.run(order, group)
+        for entry in entries:
+            if any(run.report == entry.name for run in desk.ended):
+                runs.clear(place, entry.name, entry.retention, now())
         if telling is not None:
             outbox.deliver(place, telling, now=now(), say=say)
-        for entry in entries:
-            if any(run.report == entry.name for run in ended):
-                for run in runs.expired(place, entry.name, entry.retention, now()):
-                    runs.remove(place, run)
-        return ended
-
-
-def _has_work(found: Iterable[Standing]) -> bool:
-    return any(one.state in (due.State.DUE, due.State.BEGUN) for one in found)
-
-
-def _cut_off(place: Shelf, entry: Entry, now: datetime, tell: Callable[[Run], None]) -> list[Run]:
-    """End runs that have begun and not ended: whoever ran them is gone, as nobody else has the right to write."""
-    found = []
-    past = list(_until_ended(place, entry.name))
-    for run in past:
-        n_cut = due.interruptions(runs.of(place, entry.name), run.due)
-        if n_cut < due.MOST_INTERRUPTIONS:
-            ended = runs.finish(place, run, End.INTERRUPTED, now=now)
-        else:
-            reason = f"It was cut off {n_cut} times in a row, the last time on {run.host}."
-            ended = _ended(place, entry, run, Left(End.FAILED, reason), now)
-        tell(ended)
-        found.append(ended)
-    return found
-
-
-def _until_ended(place: Shelf, report: str) -> Iterable[Run]:
-    for run in runs.of(place, report):
-        if run.origin is not runs.Origin.SCHEDULE:
-            continue
-        if run.end is not End.BEGUN:
-            return
-        yield run
+        return desk.ended
 
 
 def _orders(found: Sequence[Standing]) -> list[tuple[Order, list[Standing]]]:
@@ -153,84 +129,111 @@ def _orders(found: Sequence[Standing]) -> list[tuple[Order, list[Standing]]]:
     return orders
 
 
-def _run(
-    project: paths.Project,
-    place: Shelf,
-    order: Order,
-    group: Sequence[Standing],
-    make: Maker,
-    now: Callable[[], datetime],
-    tell: Callable[[Run], None],
-    say: Callable[[str], None],
-) -> list[Run]:
-    begun: list[tuple[Entry, Run]] = []
-    for one in group:
-        assert one.due is not None
-        run = runs.begin(
-            place, one.entry.name, due=one.due, attempt=one.attempt, missed=one.missed, now=now()
+@dataclass
+class _Desk:
+    """One call of `run_due` that has the right to write, and the runs that ended in it."""
+
+    project: paths.Project
+    place: Shelf
+    make: Maker
+    telling: Telling | None
+    now: Callable[[], datetime]
+    tell: Callable[[Run], None]
+    say: Callable[[str], None]
+    ended: list[Run] = field(default_factory=list)
+
+    def cut_off(self, entry: Entry) -> None:
+        """End runs that have begun and not ended: whoever ran them is gone, as nobody else has the right to write."""
+        past = [run for run in runs.of(self.place, entry.name) if run.origin is Origin.SCHEDULE]
+        for run in [run for run in past if run.end is End.BEGUN]:
+            n_cut = due.interruptions(past)
+            if run is past[0] and n_cut >= due.MOST_INTERRUPTIONS:
+                reason = f"It was cut off {n_cut} times in a row, the last time on {run.host}."
+                self._end(entry, run, Left(End.FAILED, reason))
+            else:
+                self._note(runs.finish(self.place, run, End.INTERRUPTED, now=self.now()))
+
+    def run(self, order: Order, group: Sequence[Standing]) -> None:
+        """Make what is due in one batch; each run ends when its report is done."""
+        begun: dict[str, tuple[Entry, Run]] = {}
+        for one in group:
+            assert one.due is not None
+            run = runs.begin(
+                self.place,
+                one.entry.name,
+                due=one.due,
+                attempt=one.attempt,
+                missed=one.missed,
+                now=self.now(),
+            )
+            self.tell(run)
+            begun[run.report] = one.entry, run
+        last: dict[str, Left] = {}
+
+        def settle(report: str, left: Left) -> None:
+            if len(begun) > 1:
+                self._end(*begun.pop(report), left)
+            else:
+                # after the batch, which writes the pages about all reports at its own end: whoever is killed
+                # before that leaves a run that is begun again, and the batch with it
+                last[report] = left
+
+        reason = "It came to nothing, and nobody said why."
+        try:
+            self.make(self.project, self.place, order, settle)
+        except (LockedError, ShelfError, OSError):
+            # nothing more can be written: the next call begins them again
+            raise
+        except Exception as error:
+            reason = plainly.told(error)
+            self.say(reason)
+        for name, (entry, run) in begun.items():
+            self._end(entry, run, last.get(name) or Left(End.FAILED, reason))
+
+    def _end(self, entry: Entry, run: Run, left: Left) -> None:
+        """Write down how a run ended, and put what people are to be told where it waits for being told."""
+        others = (one for one in runs.of(self.place, entry.name) if one.run_id != run.run_id)
+        before = list(runs.needed(others, run.due))
+        known = before[-1].made if before and before[-1].end.is_success else None
+        is_other = left.record is not None and left.record.run_id != known
+        of_moment = [one for one in before if one.due == run.due]
+        end = left.end
+        if end is End.UNCHANGED and is_other and left.record is not None and of_moment:
+            # an attempt that was cut off after it had made it
+            end = End.MADE if left.record.finished >= of_moment[-1].started else end
+        news = _news(entry, run, end, before)
+        if is_other and (end is End.MADE or known is not None) and _has_moved(left.record):
+            news = (*news, CHANGED)
+        if self.telling is not None:
+            for kind in news:
+                if kind in self.telling.settings.on:
+                    outbox.post(self.place, entry, run, kind, left.record, now=self.now())
+        self._note(
+            runs.finish(self.place, run, end, now=self.now(), reason=left.reason, left=left.record, news=news)
         )
-        tell(run)
-        begun.append((one.entry, run))
-    try:
-        left = make(project, place, order)
-    except (LockedError, ShelfError, OSError):
-        # nothing more can be written: the next call begins them again
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if type(error).__module__ == "builtins":
-            reason = f"{type(error).__name__}: {reason}"
-        say(reason)
-        left = {name: Left(End.FAILED, reason) for name in order.names}
-    ended = []
-    for entry, run in begun:
-        ended.append(_ended(place, entry, run, left[run.report], now()))
-        tell(ended[-1])
-    return ended
+
+    def _note(self, run: Run) -> None:
+        self.tell(run)
+        self.ended.append(run)
 
 
-def _ended(place: Shelf, entry: Entry, run: Run, left: Left, now: datetime) -> Run:
-    """Write down how a run ended, and put what people are to be told where it waits for being told."""
-    before = list(_since_success(place, run))
-    known = before[-1].made if before and before[-1].end.is_success else None
-    is_other = left.record is not None and left.record.run_id != known
-    of_moment = [one for one in before if one.due == run.due]
-    end = left.end
-    if end is End.UNCHANGED and is_other and left.record is not None and of_moment:
-        # an attempt that was cut off after it had made it
-        end = End.MADE if left.record.finished >= of_moment[-1].started else end
-    for kind in _news(entry, end, left, before, is_other=is_other and (end is End.MADE or known is not None)):
-        outbox.post(place, entry, run, kind, left.record, now=now)
-    return runs.finish(place, run, end, now=now, reason=left.reason, left=left.record)
+def _news(entry: Entry, run: Run, end: End, before: Sequence[Run]) -> tuple[str, ...]:
+    """What people are told of a run, apart from figures: that it failed, once it was tried as often as it is to be."""
+    told = next((one for one in before if FAILURE in one.news), None)
+    if end is not End.FAILED:
+        return () if told is None else (RECOVERY,)
+    # over several moments too, as the next one may come before all attempts for the last were made
+    since = takewhile(lambda one: one is not told, before)
+    failed = [
+        one
+        for one in (run, *(one for one in since if one.end is End.FAILED))
+        if not told or one.due != told.due
+    ]
+    return (FAILURE,) if due.is_final(entry, len(failed)) else ()
 
 
-def _since_success(place: Shelf, run: Run) -> Iterator[Run]:
-    """The runs of a report before one, the last one first, up to one that went well."""
-    for one in runs.of(place, run.report):
-        if one.origin is not run.origin or one.run_id >= run.run_id:
-            continue
-        yield one
-        if one.end.is_success:
-            return
-
-
-def _news(entry: Entry, end: End, left: Left, before: Sequence[Run], *, is_other: bool) -> list[str]:
-    """What people are told of a run: that it failed, once it was tried as often as it is to be."""
-    n_failed = sum(one.end is End.FAILED for one in before)
-    if end is End.FAILED:
-        # over several moments too, as the next one may come before all attempts for the last were made
-        return [FAILURE] if (n_failed + 1) % (entry.retries + 1) == 0 else []
-    news = []
-    if n_failed > entry.retries:
-        news.append(RECOVERY)
-    if (
-        is_other
-        and left.record is not None
-        and left.record.moved
-        and left.record.state is not State.WITHDRAWN
-    ):
-        news.append(CHANGED)
-    return news
+def _has_moved(left: RunRecord | None) -> bool:
+    return left is not None and bool(left.moved) and left.state is not State.WITHDRAWN
 
 
 def batches(*, jobs: int = 1, say: Callable[[str], None] = lambda message: None) -> Maker:
@@ -241,7 +244,7 @@ def batches(*, jobs: int = 1, say: Callable[[str], None] = lambda message: None)
         say: is told what there is to know besides.
     """
 
-    def make(project: paths.Project, place: Shelf, order: Order) -> Mapping[str, Left]:
+    def make(project: paths.Project, place: Shelf, order: Order, settle: Settle) -> None:
         # only who makes something needs it, and it takes half a second to load
         from analysis.publish import batch
 
@@ -253,8 +256,17 @@ def batches(*, jobs: int = 1, say: Callable[[str], None] = lambda message: None)
             publish=order.publish,
         )
         limits = batch.Limits(report=order.deadline)
-        results = batch.run(project, place, asked, jobs=jobs, limits=limits, say=say)
-        return {one.name: _left(one.outcome, one.headline, one.record, is_new=one.is_new) for one in results}
+        batch.run(
+            project,
+            place,
+            asked,
+            jobs=jobs,
+            limits=limits,
+            tell=lambda one: settle(
+                one.name, _left(one.outcome, one.headline, one.record, is_new=one.is_new)
+            ),
+            say=say,
+        )
 
     return make
 

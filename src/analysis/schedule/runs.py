@@ -5,7 +5,7 @@ is the record of the report that it left, and a failed run's notebook is there a
 """
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -61,6 +61,7 @@ class Run(BaseModel):
     attempt: int = Field(description="Which attempt for this moment it was, from 1.")
     end: End = Field(description="How it ended.")
     reason: str | None = Field(default=None, description="Why it failed, in one sentence; else null.")
+    news: tuple[str, ...] = Field(default=(), description="What people were to be told of it.")
     made: str | None = Field(
         default=None, description="run_id of the record of the report that it left; null for none."
     )
@@ -106,6 +107,7 @@ def finish(
     now: datetime,
     reason: str | None = None,
     left: RunRecord | None = None,
+    news: tuple[str, ...] = (),
 ) -> Run:
     """Say how a run ended, and keep the record that it left; a failed run's notebook too.
 
@@ -116,9 +118,16 @@ def finish(
         now: when.
         reason: why it failed.
         left: the record of the report that it left, made now or before; null if there is none.
+        news: what people are to be told of it.
     """
     finished = run.model_copy(
-        update={"end": end, "reason": reason, "finished": now, "made": None if left is None else left.run_id}
+        update={
+            "end": end,
+            "reason": reason,
+            "news": news,
+            "finished": now,
+            "made": None if left is None else left.run_id,
+        }
     )
     folder = _folder(run)
     if left is not None and end in (End.MADE, End.FAILED):
@@ -150,19 +159,38 @@ def reports(place: Shelf, /) -> list[str]:
     return [name for name in place.names(FOLDER) if any(True for _ in of(place, name))]
 
 
+def needed(past: Iterable[Run], now: datetime, /) -> Iterator[Run]:
+    """The runs that say what is due, how often it was tried and what people know: the rest is history.
+
+    Those of the schedule whose moment has come, up to the last that went well. Of a report that has not for long,
+    that one, those for the latest moment, and those since people were told of an earlier one.
+    """
+    latest: datetime | None = None
+    is_known = False
+    for run in past:
+        if run.origin is not Origin.SCHEDULE or run.due > now:
+            continue
+        latest = latest or run.due
+        if not is_known or run.end.is_success:
+            yield run
+        if run.end.is_success:
+            return
+        is_known = is_known or (bool(run.news) and run.due != latest)
+
+
 def expired(place: Shelf, report: str, retention: Retention, now: datetime, /) -> list[Run]:
-    """The runs of a report that need not be kept, the one that was due last first.
+    """The runs of a report that may be removed, the one that was due last first.
 
     The last so many are kept, and those of the last so many days; with both limits, what either keeps. Kept
-    besides are the last run of the schedule, which says what is due, one that has not ended, and what was
-    published, at once or after somebody had read it.
+    besides are those that are `needed`, one that has not ended, and what was published, at once or after somebody
+    had read it.
     """
     if retention.runs is None and retention.days is None:
         return []
     if retention.days is None and len(place.names(f"{FOLDER}/{report}")) <= (retention.runs or 0):
         return []
     past = list(of(place, report))
-    last = next((run for run in past if run.origin is Origin.SCHEDULE), None)
+    kept = {run.run_id for run in needed(past, now)}
     since = None if retention.days is None else now - timedelta(days=retention.days)
     old = [
         run
@@ -170,13 +198,15 @@ def expired(place: Shelf, report: str, retention: Retention, now: datetime, /) -
         if number >= (retention.runs or 0)
         and (since is None or run.started <= since)
         and run.end is not End.BEGUN
-        and run is not last
+        and run.run_id not in kept
     ]
-    return [run for run in old if not _is_published(place, run)] if old else []
+    return [run for run in old if not _is_published(place, run)]
 
 
 def _is_published(place: Shelf, run: Run) -> bool:
-    """Whether what a run left was published: as it was, or made again without the mark of a draft."""
+    """Whether what a run made was published: as it was, or made again without the mark of a draft."""
+    if run.end is not End.MADE:
+        return False
     known = shelf.recorded(place, run.report)
     left = record.parse(place.read(f"{_folder(run)}/{record.FILE}"))
     if known is None or run.made is None:
@@ -190,9 +220,25 @@ def _is_published(place: Shelf, run: Run) -> bool:
     return False
 
 
-def remove(place: Shelf, run: Run, /) -> None:
-    """Remove what is kept of a run."""
-    place.clear_beside(f"{FOLDER}/{run.report}", run.run_id)
+def clear(place: Shelf, report: str, retention: Retention, now: datetime, /) -> list[Run]:
+    """Remove the runs of a report that are `expired`; whoever calls holds the lock of `place`.
+
+    Returns:
+        Those that were removed.
+    """
+    gone = expired(place, report, retention, now)
+    for run in gone:
+        _remove(place, run)
+    return gone
+
+
+def _remove(place: Shelf, run: Run) -> None:
+    folder = _folder(run)
+    # last what says that there was one: whoever is killed meanwhile leaves a run that is removed the next time
+    for name in place.names(folder):
+        if name != FILE:
+            place.remove(f"{folder}/{name}")
+    place.remove(folder)
 
 
 def _folder(run: Run) -> str:

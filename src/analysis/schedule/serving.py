@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from analysis import paths
+from analysis.present import plainly
 from analysis.publish import record
 from analysis.publish.shelf import LockedError, Shelf, ShelfError
 from analysis.schedule import health, running
@@ -138,7 +139,7 @@ def serve(
                     rhythm.now()
                 heart.go_on(saying.complain)
             except Exception as error:
-                look.note(f"The watch over the clock failed: {_in_one_line(error)}.")
+                look.note(f"The watch over the clock failed: {plainly.told(error)}.")
         rhythm.end()
         wellbeing.close()
         if wellbeing.is_looking:
@@ -170,10 +171,6 @@ def _shifted(seconds: float) -> str:
         told = f"{abs(seconds):.0f} seconds"
     how = f"put back by {told}" if seconds < 0 else f"put forward by {told}, or stood still so long"
     return f"The clock was {how}: looks at the schedule now."
-
-
-def _in_one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
 
 
 def _unbreakable(saying: Saying) -> Saying:
@@ -251,7 +248,7 @@ class _Look:
         except BaseException as error:
             # panics of Polars are no exceptions to Python
             problem = f"The last look at the schedule ended in {type(error).__name__}: see the log."
-            told = f"The look at the schedule ended in {_in_one_line(error)}. The next one tries again."
+            told = f"The look at the schedule ended in {plainly.told(error)}. The next one tries again."
         else:
             return None
         self.note(told)
