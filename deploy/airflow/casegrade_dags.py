@@ -37,7 +37,7 @@ with DAG(
         bash_command=RUN_DUE,
         append_env=True,
         retries=2,
-        retry_delay=timedelta(seconds=600),
+        retry_delay=timedelta(seconds=660),
         # as long as it waits and the report may take, and some more for the pages about all reports
         execution_timeout=timedelta(seconds=1500),
         # reports are written under one lock: more tasks at a time would only wait for each other

@@ -23,8 +23,6 @@ from analysis import storage
 from analysis.schedule.credentials import PASSWORD, WEBHOOK
 from analysis.schedule.rota import Entry, Rota
 
-KINDS = ("cron", "systemd", "windows", "kubernetes", "github-actions", "airflow")
-
 _HOME, _WINDOWS_HOME = "/srv/casegrade", r"C:\casegrade"
 _PORT = 8643
 
@@ -42,6 +40,8 @@ _LONGEST = 200
 _WAIT = 900
 # for what a run does besides its reports: cleaning the data, the pages about all reports
 _MARGIN = 300
+# seconds that clocks of machines which work together may be apart
+_LATER = 60
 # no job of GitHub's may take longer
 _MINUTES = 360
 
@@ -77,19 +77,11 @@ def files(kind: str, rota: Rota, setup: Setup, /) -> dict[str, str]:
     Raises:
         ExportError: if the kind is not known, or `setup` or `rota` has something that cannot be put into them.
     """
-    made: Mapping[str, Callable[[Rota, Setup], dict[str, str]]] = {
-        "cron": _cron,
-        "systemd": _systemd,
-        "windows": _windows,
-        "kubernetes": _kubernetes,
-        "github-actions": _github_actions,
-        "airflow": _airflow,
-    }
-    if kind not in made:
+    if kind not in _MADE:
         raise ExportError(
             f'"{kind[:60]}" is no scheduler that is known here: give one of {", ".join(KINDS)}.'
         )
-    return {f"{kind}/{name}": text for name, text in made[kind](rota, setup).items()}
+    return {f"{kind}/{name}": text for name, text in _MADE[kind](rota, setup).items()}
 
 
 def write(folder: Path, files: Mapping[str, str], /) -> list[Path]:
@@ -190,6 +182,17 @@ def _airflow(rota: Rota, setup: Setup) -> dict[str, str]:
     return {"casegrade_dags.py": text}
 
 
+_MADE: Mapping[str, Callable[[Rota, Setup], dict[str, str]]] = {
+    "cron": _cron,
+    "systemd": _systemd,
+    "windows": _windows,
+    "kubernetes": _kubernetes,
+    "github-actions": _github_actions,
+    "airflow": _airflow,
+}
+KINDS = tuple(_MADE)
+
+
 def _rhythm(entry: Entry) -> tuple[Any, ...]:
     """What all reports of a DAG have in common: it is said once for all of them."""
     lines = tuple(dict.fromkeys(line.text for line in entry.lines))
@@ -213,7 +216,8 @@ def _dag(entries: list[Entry]) -> dict[str, Any]:
         "lines": lines,
         "zone": zone,
         "retries": retries,
-        "retry_after": retry_after,
+        # a little later than the command is ready for it, whose clock may be another machine's
+        "retry_after": retry_after + _LATER,
         "longest": _WAIT + math.ceil(deadline) + _MARGIN,
         "names": [entry.name for entry in entries],
     }

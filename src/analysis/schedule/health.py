@@ -20,7 +20,7 @@ from pathlib import Path
 
 from analysis import paths, storage
 from analysis.publish import record
-from analysis.schedule import coming, due
+from analysis.schedule import due
 from analysis.schedule.due import Standing
 from analysis.schedule.runs import FOLDER, End, Run
 
@@ -125,12 +125,11 @@ class Wellbeing:
 
     def stands(self, found: Sequence[Standing]) -> None:
         """Say where each report stands."""
-        now = record.now()
-        first = coming.following(found, now, most=1)
+        moments = [one.now if one.is_due else one.coming for one in found]
         with self._lock:
             self._n_reports = len(found)
             self._failed = [one.entry.name for one in found if one.state is due.State.FAILED]
-            self._coming = first[0].when if first else None
+            self._coming = min((moment for moment in moments if moment is not None), default=None)
 
     def has_looked(self, problem: str | None) -> None:
         """Say that a look has ended, and in words that quote nothing what was wrong, if anything was."""
