@@ -36,12 +36,16 @@ class Inbox:
         self.dropped: set[str] = set()
         # a command, and the code that it is refused with
         self.refuses: tuple[str, str] = ("", "")
+        # after so many mails it knows nobody any more
+        self.n_most = 1000
 
     async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
         envelope.mail_from = address
         return self._answer("MAIL")
 
     async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        if self.refuses[0] == "QUIT":
+            server.transport.abort()
         return self._answer("QUIT")
 
     def _answer(self, command: str) -> str:
@@ -91,14 +95,14 @@ class MailServer(Controller):
         return session
 
     def _trigger_server(self) -> None:
-        assert self.server is not None
+        assert isinstance(self.server, asyncio.Server)
         self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
+        super()._trigger_server()  # type: ignore[no-untyped-call]
 
     async def _settled(self) -> None:
         for session in self.sessions:
             for transport in (session.transport, session._original_transport):
-                if transport is not None:
+                if isinstance(transport, asyncio.Transport):
                     transport.abort()
         tasks = [one._handler_coroutine for one in self.sessions if one._handler_coroutine is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -122,8 +126,9 @@ class Certified:
         authority.issue_cert(*names).configure_cert(self.context)
 
 
-def checked(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
-    if (data.login, data.password) == (USER.encode(), SECRET.encode()):
+def checked(server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
+    inbox = server.event_handler
+    if (data.login, data.password) == (USER.encode(), SECRET.encode()) and len(inbox.mails) < inbox.n_most:
         return AuthResult(success=True, auth_data=USER)
     # a server may quote what it was sent
     plain = base64.b64encode(b"\0%b\0%b" % (data.login, data.password)).decode()
@@ -179,7 +184,7 @@ class _Line(socketserver.StreamRequestHandler):
 class Always(dict[str, bytes]):
     """Answers nothing to whatever is said."""
 
-    def get(self, key: str, otherwise: object = None) -> bytes:  # type: ignore[override]
+    def get(self, key: str, otherwise: object = None) -> bytes:
         return b""
 
 

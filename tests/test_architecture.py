@@ -73,6 +73,7 @@ FLOORS = (
     "schedule.runs",
     "schedule.due",
     "schedule.coming",
+    "schedule.shown",
     "schedule.credentials",
     "schedule.notices",
     "schedule.outbox",

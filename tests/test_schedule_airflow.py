@@ -158,7 +158,8 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Airflow:
     stub.parent.mkdir()
     stub.write_text(STUB.replace("once", f"'{airflow.home / 'once'}'"), encoding="utf-8")
     stub.chmod(0o755)
-    export(SCHEDULE, Setup(home=str(stub.parent), command=str(stub)), airflow.dags / "stub.py")
+    setup = Setup(home=str(stub.parent), command=str(stub), schedule="other #1.toml", output="s3://a/b &c")
+    export(SCHEDULE, setup, airflow.dags / "stub.py")
     project = synthetic.copy_of_project(airflow.home / "project")
     (project.root / rota.FILE).write_text(REAL, encoding="utf-8")
     export(REAL, Setup(home=str(project.root), command=str(COMMAND)), airflow.dags / "real.py")
@@ -196,7 +197,8 @@ def test_every_report_of_a_dag_is_a_task_of_its_name_and_one_that_met_another_ru
     assert airflow.tries(ids[DAILY]) == {"essex": ("success", 2), "kent": ("success", 1)}
     home = airflow.home / "case grade"
     for report in ("essex", "kent"):
-        assert f"asked for: --project {home} schedule run-due {report} --wait 900" in told
+        options = f"--schedule {home}/other #1.toml --output s3://a/b &c"
+        assert f"asked for: --project {home} schedule run-due {options} {report} --wait 900" in told
     assert SECRET not in told
 
 

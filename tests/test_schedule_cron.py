@@ -41,6 +41,8 @@ mount -o remount,bind,ro "$1"
 shift 2
 exec "$@"
 """
+# what says that the project's own schedule was asked for
+UNUSED = "[forces.kent]\ncron = 'never'\n"
 # each in mounts of its own, of which the machine sees nothing
 ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-ec")
 
@@ -70,14 +72,15 @@ def home(tmp_path: Path) -> Path:
     return project
 
 
-def exported(kind: str, home: Path, place: Path) -> Path:
-    setup = Setup(home=str(home), command=str(home / "casegrade"))
-    [path] = exports.write(place, exports.files(kind, rota.read(paths.Project(home)), setup))
+def exported(kind: str, home: Path, place: Path, **more: str) -> Path:
+    setup = Setup(home=str(home), command=str(home / "casegrade"), **more)
+    schedule = rota.read(paths.Project(home), home / more.get("schedule", rota.FILE))
+    [path] = exports.write(place, exports.files(kind, schedule, setup))
     return path
 
 
-def ends(home: Path) -> list[str]:
-    found = (home / "reports" / runs.FOLDER / "warwickshire").glob(f"*/{runs.FILE}")
+def ends(output: Path) -> list[str]:
+    found = (output / runs.FOLDER / "warwickshire").glob(f"*/{runs.FILE}")
     return [json.loads(path.read_text(encoding="utf-8"))["end"] for path in found]
 
 
@@ -94,25 +97,33 @@ def running(log: Path, *command: str | Path) -> Iterator[subprocess.Popen[bytes]
 def test_a_real_cron_makes_the_report_that_is_due_and_leaves_the_rest_of_the_crontab(
     home: Path, tmp_path: Path
 ) -> None:
-    crontab = exported("cron", home, tmp_path / "deploy")
+    output = home / "kept & (new) #1"
+    (home / rota.FILE).rename(home / "other #1.toml")
+    (home / rota.FILE).write_text(UNUSED, encoding="utf-8")
+    crontab = exported("cron", home, tmp_path / "deploy", schedule="other #1.toml", output=output.name)
     log, installed = tmp_path / "cron.log", tmp_path / "installed"
     until = time.monotonic() + PATIENCE
     with running(log, *ALONE, CRON, "sh", crontab, installed) as cron:
-        while "made" not in ends(home):
+        while "made" not in ends(output):
             told = log.read_text() + "".join(path.read_text() for path in home.glob("schedule.log"))
             assert cron.poll() is None, told
             assert time.monotonic() < until, told
             time.sleep(0.5)
     assert "0 0 1 1 * true\n" in installed.read_text()
     assert crontab.read_text() in installed.read_text()
-    assert (home / "reports" / "warwickshire" / "report.html").is_file()
+    assert (output / "warwickshire" / "report.html").is_file()
+    assert not (home / "reports").exists()
     first = json.loads((home / "schedule.log").read_text().splitlines()[0])
     assert (first["event"], first["report"]) == ("begun", "warwickshire")
 
 
 @pytest.mark.slow
-def test_an_image_that_cannot_be_written_to_makes_reports_into_its_volume(home: Path, tmp_path: Path) -> None:
-    _, cron = yaml.safe_load_all(exported("kubernetes", home, tmp_path / "deploy").read_text())
+@pytest.mark.parametrize("output", ["reports", "kept #1"])
+def test_an_image_that_cannot_be_written_to_makes_reports_into_its_volume(
+    output: str, home: Path, tmp_path: Path
+) -> None:
+    more = {} if output == "reports" else {"output": output}
+    _, cron = yaml.safe_load_all(exported("kubernetes", home, tmp_path / "deploy", **more).read_text())
     [container] = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     [volume] = [one["mountPath"] for one in container["volumeMounts"] if one["name"] == "reports"]
     Path(volume).mkdir()
@@ -132,4 +143,4 @@ def test_an_image_that_cannot_be_written_to_makes_reports_into_its_volume(home: 
     subprocess.run([home / "casegrade", "--project", home, "clean"], check=True, capture_output=True)
     code, told = said(*container["command"])
     assert code == 0, told
-    assert "made" in ends(home), told
+    assert "made" in ends(home / output), told

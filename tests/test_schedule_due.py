@@ -64,6 +64,7 @@ def test_moments_that_were_missed_are_made_up_for_by_one_run() -> None:
 
 def test_what_was_cut_off_counts_as_missed_and_what_failed_does_not() -> None:
     assert standing(run(End.INTERRUPTED, DUE - DAY), run(End.MADE, DUE - 2 * DAY)).missed == 1
+    assert standing(run(End.INTERRUPTED, DUE - DAY), run(End.INTERRUPTED, DUE - 4 * DAY)).missed == 4
     assert standing(run(End.FAILED, DUE - DAY), run(End.MADE, DUE - 2 * DAY)).missed == 0
 
 

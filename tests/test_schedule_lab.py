@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ import nbformat
 import psutil
 import pytest
 import synthetic
+from filelock import FileLock
 from processes import is_gone
 from synthetic import small
 
@@ -31,7 +33,7 @@ from analysis import paths
 from analysis.publish import batch, pdf, plan, record, shelf
 from analysis.publish.record import State
 from analysis.schedule import credentials, rota, running, runs
-from analysis.schedule.running import Left, Maker, Order
+from analysis.schedule.running import Left, Maker, Order, Settle
 from analysis.schedule.runs import End, Origin, Run
 
 if util.find_spec("jupyter_scheduler") is None and "CI" not in os.environ:
@@ -111,6 +113,13 @@ class Lab:
     def job(self, job_id: str) -> dict[str, Any]:
         found: dict[str, Any] = self.ask("GET", f"scheduler/jobs/{job_id}")
         return found
+
+    def pid(self, job_id: str) -> int:
+        """The process of a job, as the server notes it."""
+        question = "SELECT pid FROM jobs WHERE job_id = ?"
+        with contextlib.closing(sqlite3.connect(self.staging.parent / "jobs.sqlite")) as jobs:
+            ((pid,),) = jobs.execute(question, (job_id,))
+        return int(pid)
 
     def jobs(self) -> list[str]:
         return [job["job_id"] for job in self.ask("GET", "scheduler/jobs")["jobs"]]
@@ -379,10 +388,16 @@ def test_jobs_wait_for_each_other_and_both_are_made(lab: Lab) -> None:
     lab.mark("hampshire-waits").touch()
     first = lab.begin(force="hampshire")
     until(lambda: "began hampshire" in lab.lines())
-    second = lab.begin(force="northumbria")
-    until(lambda: lab.job(second)["status"] == "IN_PROGRESS")
+    second, killed = lab.begin(force="northumbria"), lab.begin(force="wiltshire")
+    for job in (second, killed):
+        until(lambda job=job: any("/refused/" in tag for tag in lab.job(job)["tags"]))
+    psutil.Process(lab.pid(killed)).kill()
+    until(lambda: is_gone(lab.pid(killed)))
+    assert [lab.job(job)["status"] for job in (first, second, killed)] == ["IN_PROGRESS"] * 3
     lab.mark("hampshire-waits").unlink()
     assert [lab.ended(job)["status"] for job in (first, second)] == ["COMPLETED", "COMPLETED"]
+    assert failed_with(lab.job(killed)) == "It was cut off before it ended: run it again."
+    assert not lab.history("wiltshire")
     of_these = [line for line in lab.lines() if line.split()[1] in ("hampshire", "northumbria")]
     assert of_these == ["began hampshire", "ended hampshire", "began northumbria", "ended northumbria"]
 
@@ -551,9 +566,10 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Order]:
     orders: list[Order] = []
 
     def batches(**_: object) -> Maker:
-        def make(_project: paths.Project, _place: shelf.Shelf, order: Order) -> dict[str, Left]:
+        def make(_project: paths.Project, _place: shelf.Shelf, order: Order, settle: Settle) -> None:
             orders.append(order)
-            return {name: Left(End.MADE) for name in order.names}
+            for name in order.names:
+                settle(name, Left(End.MADE))
 
         return make
 
@@ -652,19 +668,30 @@ def test_jobs_of_one_second_are_runs_of_their_own(desk: Desk, made: list[Order])
 
 
 def test_a_job_whose_process_was_killed_is_shown_as_failed(desk: Desk, made: list[Order]) -> None:
-    now = record.now().replace(microsecond=0)
-    cut = {}
-    for attempt, status in enumerate(("IN_PROGRESS", "STOPPING", "STOPPED")):
-        run = runs.begin(desk.place, "kent", due=now, attempt=attempt + 1, now=now, origin=Origin.LAB)
-        tag = f"casegrade:{desk.project.reports}/runs/kent/{run.run_id}"
-        (cut[status],) = desk.put({"status": status, "tags": [tag]})
-    (other,) = desk.put({"status": "IN_PROGRESS", "tags": ["mine"]})
-    assert desk.run(force="kent")["status"] == "COMPLETED"
+    statuses = ("IN_PROGRESS", "STOPPING", "STOPPED", "COMPLETED")
+    cut = dict(zip(statuses, desk.put(*({"status": status} for status in statuses)), strict=True))
+    alive, of_others = desk.put(*[{"status": "IN_PROGRESS"}] * 2)
+    for job_id in (*cut.values(), alive, of_others):
+        (desk.folder / "staging" / job_id).mkdir(parents=True)
+    locks = {
+        job_id: desk.folder / "staging" / job_id / lab_module._ALIVE for job_id in (*cut.values(), alive)
+    }
+    for lock in locks.values():
+        lock.touch()
+    with FileLock(locks[alive]):
+        assert "No force" in failed_with(desk.run(force="nowhere"))
     jobs = desk.jobs()
     assert failed_with(jobs[cut["IN_PROGRESS"]]) == "It was cut off before it ended: run it again."
     assert jobs[cut["STOPPING"]]["status"] == jobs[cut["STOPPED"]]["status"] == "STOPPED"
-    assert jobs[other]["status"] == "IN_PROGRESS"
-    assert sorted(run.end for run in runs.of(desk.place, "kent")) == [*[End.INTERRUPTED] * 3, End.MADE]
+    assert jobs[cut["COMPLETED"]]["status"] == "COMPLETED"
+    assert jobs[alive]["status"] == jobs[of_others]["status"] == "IN_PROGRESS"
+
+
+def test_a_run_whose_process_was_killed_is_one_that_was_cut_off(desk: Desk, made: list[Order]) -> None:
+    now = record.now().replace(microsecond=0)
+    runs.begin(desk.place, "kent", due=now, attempt=1, now=now, origin=Origin.LAB)
+    desk.run(force="kent")
+    assert sorted(run.end for run in runs.of(desk.place, "kent")) == [End.INTERRUPTED, End.MADE]
 
 
 def test_a_run_of_the_schedule_that_is_not_ended_is_the_schedule_s_own_matter(
@@ -686,27 +713,52 @@ def test_only_so_many_jobs_of_a_report_are_kept(desk: Desk, made: list[Order]) -
     of_others = (None, [], ["mine"], [f"{path}/essex/1"], ["casegrade:/elsewhere/reports/runs/kent/1"])
     others = desk.put(*({"status": "COMPLETED", "create_time": 1, "tags": tags} for tags in of_others))
     others += desk.put({"status": "IN_PROGRESS", "create_time": 1, "tags": [f"{path}/kent/1"]})
+    # its run was removed by others
+    desk.put({"status": "COMPLETED", "tags": [f"{path}/kent/1"]})
     jobs = [desk.run(force="kent")["job_id"] for _ in range(5)]
-    elsewhere = desk.run(force="essex")["job_id"]
-    assert set(desk.jobs()) == {*others, *jobs[-2:], elsewhere}
-    assert desk.staged() == {*jobs[-2:], elsewhere}
+    assert set(desk.jobs()) == {*others, *jobs[-2:]}
+    assert desk.staged() == set(jobs[-2:])
     assert len(list(runs.of(desk.place, "kent"))) == 2
 
 
 def test_nothing_is_removed_while_nobody_knows_what_is_to_be_kept(desk: Desk, made: list[Order]) -> None:
     (desk.project.root / rota.FILE).write_text("[defaults", encoding="utf-8")
     path = f"casegrade:{desk.project.reports}/runs/kent"
-    old = desk.put(*({"status": "COMPLETED", "create_time": n, "tags": [f"{path}/{n}"]} for n in range(120)))
+    now = record.now()
+    past = [
+        runs.begin(desk.place, "kent", due=now, attempt=n, now=now, origin=Origin.LAB) for n in range(1, 121)
+    ]
+    old = desk.put(*({"status": "COMPLETED", "tags": [f"{path}/{run.run_id}"]} for run in past))
     assert desk.run(force="kent")["status"] == "COMPLETED"
     assert set(old) < set(desk.jobs())
 
 
-def test_jobs_that_were_refused_do_not_pile_up(desk: Desk) -> None:
-    path = f"casegrade:{desk.project.reports}/runs/refused"
-    old = desk.put(*({"status": "FAILED", "create_time": n, "tags": [f"{path}/{n}"]} for n in range(120)))
-    job = desk.run(force="nowhere")
-    assert job["tags"] == [f"{path}/{job['job_id']}"]
-    assert set(desk.jobs()) == {*old[21:], job["job_id"]}
+@pytest.mark.parametrize(
+    ("notebook", "counted"), [(plan.FORCE_NOTEBOOK, "refused"), ("try.ipynb", "other/try.ipynb")]
+)
+def test_jobs_that_came_to_no_run_do_not_pile_up(desk: Desk, notebook: str, counted: str) -> None:
+    nbformat.write(tried(), desk.project.notebooks / "try.ipynb")
+    path = f"casegrade:{desk.project.reports}/runs"
+    old = desk.put(
+        *(
+            {"status": "FAILED", "create_time": n, "tags": ["mine", f"{path}/{counted}/{n}"]}
+            for n in range(120)
+        )
+    )
+    of_others = desk.put(
+        {"status": "IN_PROGRESS", "create_time": 1, "tags": [f"{path}/{counted}/1"]},
+        {"status": "COMPLETED", "create_time": 1, "tags": [f"{path}/other/others.ipynb/1"]},
+    )
+    job = desk.run(notebook, force="nowhere")
+    assert job["tags"] == [f"{path}/{counted}/{job['job_id']}"]
+    assert set(desk.jobs()) == {*old[20:], *of_others, job["job_id"]}
+
+
+def test_a_job_that_is_a_copy_of_another_has_a_mark_of_its_own(desk: Desk, made: list[Order]) -> None:
+    (job_id,) = desk.put({"tags": ["mine", "casegrade:/elsewhere/reports/runs/kent/1"]})
+    manager = lab_module.CasegradeExecutionManager(job_id, str(desk.project.root), desk.url, {})
+    manager._mark(desk.place, "kent", "2")
+    assert desk.jobs()[job_id]["tags"] == ["mine", f"casegrade:{desk.project.reports}/runs/kent/2"]
 
 
 def test_a_definition_s_copy_is_never_refused_out_of_sight(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import base64
 import json
 import logging
+import re
 import socketserver
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,6 @@ from loopback import (
     mail_server,
     serving,
 )
-from pydantic import ValidationError
 
 from analysis.schedule import notices
 from analysis.schedule.credentials import PASSWORD, WEBHOOK, Credentials
@@ -225,24 +225,6 @@ def test_a_name_cannot_add_lines_or_headers(inbox: Inbox, certified: Certified) 
 @pytest.mark.parametrize(
     "address",
     [
-        "anne@one.example\nBcc: eve@evil.example",
-        "anne@one.example\r\n",
-        "a@b, eve@evil.example",
-        "a@b@c",
-        "Anne <a@b>",
-        "a b@c",
-        "änne@one.example",
-        "",
-    ],
-)
-def test_what_is_no_address_is_no_news(address: str) -> None:
-    with pytest.raises(ValidationError):
-        news("kent", FAILURE, address)
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
         "'@=",
         "a..b@c",
         ".a@b",
@@ -298,32 +280,25 @@ def test_a_server_without_tls_is_sent_nothing(inbox: Inbox) -> None:
     assert not inbox.mails
 
 
-@pytest.mark.parametrize(
-    "answers",
-    [
-        {"ehlo": b"250-mail\r\n250 AUTH PLAIN LOGIN\r\n"},
-        {"ehlo": b"250-mail\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n", "STARTTLS": b"454 not hunter2\r\n"},
-        {
-            "ehlo": b"250-mail\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n",
-            "STARTTLS": b"220 go\r\n235 no TLS\r\n",
-        },
-        {"ehlo": b"250-mail\r\n250 STARTTLS\r\n"},
-        {"ehlo": b"502 what?\r\n", "helo": b"250 mail\r\n"},
-        {"ehlo": b"nonsense\r\n"},
-        {"ehlo": b"250-" + b"x" * 10_000 + b"\r\n"},
-        {},
-    ],
-    ids=[
-        "stripped",
-        "refused",
-        "not begun",
-        "hangs up at STARTTLS",
-        "old",
-        "nonsense",
-        "endless",
-        "hangs up at EHLO",
-    ],
-)
+BEFORE_TLS = {
+    "stripped": {"ehlo": b"250-mail\r\n250 AUTH PLAIN LOGIN\r\n"},
+    "refused": {
+        "ehlo": b"250-mail\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n",
+        "STARTTLS": b"454 not hunter2\r\n",
+    },
+    "not begun": {
+        "ehlo": b"250-mail\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n",
+        "STARTTLS": b"220 go\r\n235 no TLS\r\n",
+    },
+    "hangs up at STARTTLS": {"ehlo": b"250-mail\r\n250 STARTTLS\r\n"},
+    "old": {"ehlo": b"502 what?\r\n", "helo": b"250 mail\r\n"},
+    "nonsense": {"ehlo": b"nonsense\r\n"},
+    "endless": {"ehlo": b"250-" + b"x" * 10_000 + b"\r\n"},
+    "hangs up at EHLO": {},
+}
+
+
+@pytest.mark.parametrize("answers", BEFORE_TLS.values(), ids=BEFORE_TLS)
 def test_before_tls_no_server_is_told_more_than_a_greeting(answers: dict[str, bytes]) -> None:
     quit_too = {"QUIT": b"221 bye\r\n", "quit": b"221 bye\r\n", "AUTH": b"235 ok\r\n", "mail": b"250 ok\r\n"}
     with serving(Scripted(b"220 mail\r\n", **answers, **quit_too)) as server:
@@ -388,22 +363,18 @@ def test_a_server_that_is_not_there_is_told_as_a_problem() -> None:
     with serving(Scripted(b"")) as server:
         port = server.server_address[1]
     assert "nothing answers at its port" in only(sent([news()], mailing(port)).problems)
-    assert "its name is not known" in only(
-        sent([news()], mailing(port, host="mail.nowhere.invalid")).problems
-    )
-    assert only(sent([news()], mailing(port, host="a..b")).problems)
+    assert only(sent([news()], mailing(port, host="mail.nowhere.invalid")).problems)
+    odd = only(sent([news()], mailing(port, host="a..b")).problems)
+    assert re.search(r"cannot be used \(Unicode\w*Error\): check host", odd)
     assert only(sent([news()], mailing(port, host=".")).problems)
 
 
 @SECURITY
 def test_a_wrong_password_is_told_without_it(inbox: Inbox, certified: Certified, security: str) -> None:
-    wrong = f"{SECRET}!"
     with mail_server(inbox, certified, security) as port:
-        done = sent(
-            [news("kent", FAILURE, ANNE, BOB)], mailing(port, certified, security=security), password=wrong
-        )
-    problem = only(done.problems)
-    assert "refuses user and password (535 5.7.8): check user" in problem
+        settings = mailing(port, certified, security=security)
+        done = sent([news("kent", FAILURE, ANNE, BOB)], settings, password=f"{SECRET}!")
+    assert "refuses user and password (535 5.7.8): check user" in only(done.problems)
     assert done.remaining[0].addresses == (ANNE, BOB)
     assert not inbox.mails
 
@@ -495,7 +466,20 @@ def test_a_mail_that_the_server_refuses_remains(
     assert done.remaining[0].addresses == (ANNE, BOB)
 
 
-def test_a_mail_that_was_taken_is_not_sent_again_whatever_the_server_says_at_the_end(
+def test_once_no_connection_can_be_opened_who_was_told_is_told_and_the_others_remain(
+    inbox: Inbox, certified: Certified
+) -> None:
+    inbox.n_most = 1
+    with mail_server(inbox, certified, "starttls") as port:
+        done = sent([news("kent", FAILURE, ANNE, BOB, CARL)], mailing(port, certified))
+    assert only(done.problems).startswith(
+        f"{BOB} and {CARL} could not be told by mail: the mail server refuses"
+    )
+    assert inbox.told == [ANNE]
+    assert done.remaining[0].addresses == (BOB, CARL)
+
+
+def test_a_mail_that_was_taken_is_not_sent_again_if_the_server_hangs_up_at_the_end(
     inbox: Inbox, certified: Certified
 ) -> None:
     inbox.refuses = ("QUIT", "421 4.3.2")
@@ -732,6 +716,18 @@ def test_news_is_kept_as_json_and_holds_nothing_else() -> None:
     assert News.model_validate_json(one.model_dump_json()) == one
 
 
+NO_ADDRESSES = (
+    f"{ANNE}\nBcc: {BOB}",
+    f"{ANNE}\r\n",
+    f"a@b, {BOB}",
+    "a@b@c",
+    "Anne <a@b>",
+    "a b@c",
+    "ä@b",
+    "",
+)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -741,18 +737,23 @@ def test_news_is_kept_as_json_and_holds_nothing_else() -> None:
         {"name": None},
         {"when": "2027-07-01T05:30:00"},
         {"due": "soon"},
-        {"addresses": [f"{ANNE}\nBcc: eve@evil.example"]},
         {"addresses": ANNE},
+        *({"addresses": [one]} for one in NO_ADDRESSES),
         {"page": 1},
         {"page": "\ud800"},
         {"webhook": "perhaps"},
     ],
 )
 def test_a_damaged_file_is_no_news(damage: dict[str, object]) -> None:
-    whole = news("kent", CHANGED, version="draft").model_dump_json()
-    for text in (json.dumps(json.loads(whole) | damage), whole[:-9], "", "null", "\0" * 9):
-        with pytest.raises(ValueError, match="validation error"):
-            News.model_validate_json(text)
+    whole = json.loads(news("kent", CHANGED, version="draft").model_dump_json())
+    with pytest.raises(ValueError, match="1 validation error"):
+        News.model_validate_json(json.dumps(whole | damage))
+
+
+@pytest.mark.parametrize("text", ["", "null", '{"name": "ke', "{}", "\0" * 9])
+def test_half_a_file_is_no_news(text: str) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        News.model_validate_json(text)
 
 
 def test_an_error_of_whoever_names_the_reports_holds_no_secret() -> None:

@@ -168,7 +168,7 @@ def test_defaults_are_said_in_one_place() -> None:
         ('timezone = "UTC"|timezone = "Europe/Londn"', "forces.warwickshire.timezone", "no time zone"),
         ("retries = 0|retires = 0", "forces.warwickshire.retires", "did you mean retries"),
         ("retries = 2|retries = -1", "defaults.retries", 'greater than or equal to 0, but is "-1"'),
-        ("retries = 2|retries = true", "defaults.retries", "integer"),
+        ("retries = 2|retries = true", "defaults.retries", "whole number"),
         ("deadline = 60|deadline = nan", "forces.kent.deadline", ""),
         ('"kent", "Sussex Police"|"kent", "Sussx"', "groups.south.forces", "did you mean sussex"),
         ("[forces.kent]|[forces.knet]", "forces.knet", "did you mean kent"),
@@ -221,10 +221,25 @@ def test_nothing_to_schedule_and_no_way_to_tell_are_refused() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["kent", "Kent Police", "SURREY", "all", "data-quality"])
+def test_no_group_may_be_called_as_a_force_is(name: str) -> None:
+    text = f'[groups."{name}"]\nforces = ["sussex"]\ncron = "0 6 * * *"\n'
+    assert "give the group another name" in refused(text)
+
+
+def test_all_stands_alone_and_each_force_once() -> None:
+    cron = 'cron = "0 6 * * *"\n'
+    assert 'write "all" alone' in refused(f'[groups.a]\nforces = ["all", "kent"]\n{cron}')
+    assert "names kent, twice" in refused(f'[groups.a]\nforces = ["kent", "Kent Police"]\n{cron}')
+    assert "did you mean Europe/London" in refused(
+        '[forces.kent]\ncron = "0 6 * * *"\ntimezone = "europe/london"'
+    )
+
+
 def test_a_schedule_that_is_missing_or_a_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(ScheduleError, match="is missing"):
         rota.read(paths.Project(ROOT), tmp_path / "schedule.toml")
-    with pytest.raises(ScheduleError, match="cannot be read"):
+    with pytest.raises(ScheduleError, match="is no file"):
         rota.read(paths.Project(ROOT), tmp_path)
 
 

@@ -14,7 +14,7 @@ from processes import eventually
 from synthetic import RAW, small
 from typer.testing import CliRunner, Result
 
-from analysis import cli, paths, vocabulary
+from analysis import cli, console, paths, vocabulary
 from analysis.evidence.faults import Fault
 from analysis.publish import batch, record, shelf
 from analysis.publish.record import Outcome, RunRecord
@@ -489,6 +489,25 @@ def test_old_runs_are_removed_and_what_is_due_stays_known(tmp_path: Path) -> Non
     assert desk.call() == ["kent unchanged"]
 
 
+def test_a_report_whose_runs_cannot_be_written_down_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path, f"{DEFAULTS}[forces.dorset]\n[forces.essex]\n[forces.kent]\n")
+    write = FolderShelf.write
+
+    def refuse(place: FolderShelf, path: str, content: bytes) -> None:
+        if path.startswith("runs/essex/"):
+            raise ShelfError("runs/essex cannot be used.")
+        write(place, path, content)
+
+    monkeypatch.setattr(FolderShelf, "write", refuse)
+    for _ in range(2 * due.MOST_INTERRUPTIONS):
+        with pytest.raises(ShelfError, match="essex"):
+            desk.call()
+    assert [order.names for order in desk.orders] == [("dorset", "kent")]
+    assert {run.end for name in ("dorset", "kent") for run in desk.runs(name)} == {End.UNCHANGED}
+
+
 # From here on with the real batch.
 
 COMMAND = str(Path(sys.executable).with_name("casegrade"))
@@ -717,3 +736,71 @@ def test_secrets_in_the_environment_are_kept_from_notebooks(
         if file.is_file():
             assert b"hunter" not in file.read_bytes(), file
     assert "SMTP" not in (project.reports / "dorset" / "report.ipynb").read_text()
+
+
+@pytest.mark.parametrize(
+    "reason", ["bad key [/foo]", "[red]not red[/red]", "\x1b[2Jgone\u202etxt", "x" * 400]
+)
+def test_reasons_are_shown_as_they_are_and_whole(project: paths.Project, reason: str) -> None:
+    schedule(project, f"{YEARLY}retries = 0\n[forces.dorset]\n[forces.kent]\n")
+    place = shelf.at(project.reports)
+    moment = due.standing(rota.read(project).entries[0], [], datetime.now(UTC)).due
+    assert moment is not None
+    for name in ("dorset", "kent"):
+        run = runs.begin(place, name, due=moment, attempt=1, now=moment)
+        runs.finish(place, run, End.FAILED, now=moment, reason=reason)
+    done = command("status")
+    assert done.exit_code == 0, done.output
+    line = next(line for line in done.stdout.splitlines() if line.startswith("dorset, kent: "))
+    shown = reason.replace("\x1b", "[U+001B]").replace("\u202e", "[U+202E]")
+    assert line == f"dorset, kent: {shown}"
+    assert "given up" in done.stdout
+
+
+@pytest.mark.parametrize("words", [("status",), ("next", "--count", "3")], ids=" ".join)
+def test_on_a_terminal_of_eighty_columns_no_moment_and_no_name_is_cut(
+    project: paths.Project, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console.out, "width", 80)
+    monkeypatch.setattr(type(console.out), "is_terminal", True)
+    held = '[[release.blackout]]\nstart = 2020-01-01\nend = 2199-05-06\nreason = "Pre-election period"\n'
+    schedule(project, f'{YEARLY}retries = 0\n[groups.every]\nforces = "all"\n[forces.dorset]\n{held}')
+    done = command(*words)
+    assert done.exit_code == 0, done.output
+    assert "\u2026" not in done.stdout
+    assert "devon-and-cornwall" in done.stdout or "all 44" in done.stdout
+    assert "7 May 2199 00:00" in done.stdout
+    assert "Pre-election period" in done.stdout
+
+
+def test_why_nothing_is_run_is_told(project: paths.Project) -> None:
+    held = '[[release.blackout]]\nstart = 2020-01-01\nend = 2199-05-06\nreason = "Quiet"\n'
+    schedule(project, f"{YEARLY}[forces.kent]\n{held}")
+    assert command("run-due").stdout == "Nothing can be run now: 1 held, the first on Tue 7 May 2199 00:00.\n"
+
+
+def test_a_calendar_that_holds_for_ever_is_shown_without_counting_what_it_holds(
+    project: paths.Project,
+) -> None:
+    schedule(
+        project, '[defaults]\ncron = "* * * * *"\nnot_before = 2199-01-01\n[groups.every]\nforces = "all"\n'
+    )
+    done = command("next", "--count", "2", "--json")
+    assert [one["when"] for one in json.loads(done.stdout)] == [
+        "2199-01-01T00:00:00+00:00",
+        "2199-01-01T00:01:00+00:00",
+    ]
+
+
+def test_a_schedule_that_is_no_file_or_too_large_is_refused(project: paths.Project, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large.toml").write_text("#" * 2_000_000)
+    for name, told in (
+        ("pipe", "is no file"),
+        ("large.toml", "more than 1 MB"),
+        ("none.toml", "is missing: name another"),
+    ):
+        done = command("next", "--schedule", str(tmp_path / name))
+        assert done.exit_code == 2
+        assert told in done.stderr
+        assert len(done.stderr.splitlines()) == 1

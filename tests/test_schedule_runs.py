@@ -61,6 +61,31 @@ def test_a_run_that_cannot_be_read_is_passed_over(place: Shelf, content: bytes) 
     assert list(runs.of(place, "kent")) == [kept]
 
 
+def test_a_run_that_lies_where_another_belongs_is_passed_over(place: Shelf) -> None:
+    run = put(place, 40)
+    put(place, 1)
+    content = place.read(f"runs/kent/{run.run_id}/run.json") or b""
+    # copied by whoever keeps folders the same, put there by hand, or written to lead elsewhere
+    place.write(f"runs/kent/{run.run_id} (copy)/run.json", content)
+    place.write(f"runs/surrey/{run.run_id}/run.json", content)
+    elsewhere = content.replace(run.run_id.encode(), b"../../victim")
+    place.write("runs/kent/20260101T060000Z-001/run.json", elsewhere)
+    place.write("victim/file", b"")
+    assert [one.run_id for one in runs.of(place, "kent")] == ["20270130T060000Z-001", run.run_id]
+    assert list(runs.of(place, "surrey")) == []
+    runs.clear(place, "kent", Retention(runs=1), NOW)
+    assert place.has("victim/file")
+
+
+def test_a_time_without_a_zone_is_passed_over(place: Shelf) -> None:
+    run = put(place, 1)
+    path = f"runs/kent/{run.run_id}/run.json"
+    for key in ("due", "started", "finished"):
+        content = json.loads(place.read(path) or b"") | {key: "2027-01-30T06:00:00"}
+        place.write(path, json.dumps(content).encode())
+        assert list(runs.of(place, "kent")) == []
+
+
 @pytest.mark.parametrize(
     ("retention", "kept"),
     [

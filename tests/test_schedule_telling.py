@@ -104,7 +104,7 @@ def test_people_are_told_of_a_failure_a_recovery_and_changed_figures_and_of_noth
     assert "Dorset Police" in mails[BOB][1]
     assert "Suffolk" not in mails[BOB][1]
     assert "Suffolk Constabulary" in mails[ANNE][1]
-    assert "https://reports.example/casegrade/runs/dorset/" in mails[BOB][1]
+    assert "https://reports.example/casegrade/index.html" in mails[BOB][1]
     (message,) = office.messages()
     assert "Dorset Police" in message
     # an error can quote data

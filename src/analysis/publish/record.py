@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from analysis import paths, vocabulary
 
 FILE = "record.json"
-# a report as it is read, and as it was run
-PAGE, NOTEBOOK = "report.html", "report.ipynb"
+# a report as it is read, as it was run, and as it is printed
+PAGE, NOTEBOOK, PDF_FILE = "report.html", "report.ipynb", "report.pdf"
 # the report on the data as a whole, which is of no force
 QUALITY = "data-quality"
 # what reports are made as, besides the usual

@@ -101,6 +101,14 @@ def failure(shelf: Shelf, name: str, /) -> RunRecord | None:
     return record.parse(shelf.read(f"{name}/{FAILED_FOLDER}/{record.FILE}"))
 
 
+def failed_notebook(shelf: Shelf, name: str, run_id: str, /) -> bytes | None:
+    """The notebook of a failed run of a report, as far as it came; null if there is none, or another run's."""
+    known = failure(shelf, name)
+    if known is None or known.run_id != run_id:
+        return None
+    return shelf.read(f"{name}/{FAILED_FOLDER}/{record.NOTEBOOK}")
+
+
 def drafted(shelf: Shelf, name: str, /) -> RunRecord | None:
     """The record of the draft that waits beside a report that is published; null if none does."""
     return recorded(shelf, f"{name}/{DRAFT_FOLDER}")

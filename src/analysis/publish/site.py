@@ -27,7 +27,7 @@ INDEX, NATIONAL, ABOUT = page.INDEX, page.NATIONAL, page.ABOUT
 NOT_RUN, SUPERSEDED = "not run yet", "superseded"
 # what a report leaves behind besides its page, for readers
 _FORMATS: Mapping[str, str] = {
-    "report.pdf": "PDF",
+    record.PDF_FILE: "PDF",
     "summary.txt": "text for an e-mail",
     "summary.png": "picture for a slide",
     "figures.csv": "figures as CSV",

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, islice
 
+from analysis.schedule import moments
 from analysis.schedule.due import Standing, State
-from analysis.schedule.rota import Entry
 
 
 @dataclass(frozen=True)
@@ -44,21 +44,19 @@ def _of(one: Standing, now: datetime) -> Iterator[tuple[datetime, str, str, str]
     elif one.state is State.HELD and one.coming is not None:
         last = one.coming
         yield one.coming, entry.timezone, f"held: {one.held}", entry.name
-    for moment in _merged(entry, now):
-        if moment <= last:
-            continue
-        last = entry.calendar.free(moment)
-        yield (
-            last,
-            entry.timezone,
-            f"held: {entry.calendar.held(moment)}" if last > moment else "",
-            entry.name,
-        )
+    after = now
+    while (moment := moments.coming(entry.lines, after)) is not None:
+        # of all that a blackout holds, its end is shown once
+        after = entry.calendar.free(moment)
+        if after > last:
+            last = after
+            yield (
+                after,
+                entry.timezone,
+                f"held: {entry.calendar.held(moment)}" if after > moment else "",
+                entry.name,
+            )
 
 
 def _missed(one: Standing) -> str:
-    return f"{one.missed} before it missed" if one.missed else ""
-
-
-def _merged(entry: Entry, now: datetime) -> Iterator[datetime]:
-    return heapq.merge(*(line.following(now) for line in entry.lines))
+    return f"makes up for {one.missed} earlier" if one.missed else ""

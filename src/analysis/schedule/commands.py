@@ -6,14 +6,11 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from zoneinfo import ZoneInfo
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 
 from analysis import console, paths, vocabulary
 
@@ -22,12 +19,15 @@ if TYPE_CHECKING:
     from analysis.schedule.credentials import Credentials
     from analysis.schedule.due import Standing
     from analysis.schedule.outbox import Telling
-    from analysis.schedule.rota import Entry, Rota
+    from analysis.schedule.rota import Rota
     from analysis.schedule.runs import Run
 
 app = typer.Typer(no_args_is_help=True, help="Reports when they are due: schedule.toml says which and when.")
 
-_File = Annotated[Path | None, typer.Option(help="The schedule, if not the project's schedule.toml.")]
+_File = Annotated[
+    # what cannot be read is told in the same way as what it says
+    Path | None, typer.Option(readable=False, help="The schedule, if not the project's schedule.toml.")
+]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 _Names = Annotated[
     list[str] | None, typer.Argument(help="Forces, or data-quality; by default all in the schedule.")
@@ -49,7 +49,7 @@ def run_due(
 ) -> None:
     """Run what is due now, each report once, and tell who is to be told. Call it as often as you like."""
     from analysis.publish import record
-    from analysis.schedule import running
+    from analysis.schedule import running, shown
 
     # Kubernetes and Airflow ask a run to end in this way; what has begun is begun again by the next call
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -73,8 +73,9 @@ def run_due(
         # whoever asks for a report by name, as Airflow does, is not told that all is well unless it is
         entries = rota.chosen(names) if names else ()
         amiss = [one for one in running.standings(place, entries, record.now()) if one.is_amiss]
-        if not ended and not amiss and log_format is console.LogFormat.TEXT:
-            console.out.print("Nothing is due.")
+        if log_format is console.LogFormat.TEXT and not amiss:
+            found = running.standings(place, rota.chosen(names), record.now())
+            console.out.print(shown.summary(ended) if ended else shown.idle(found))
         for one in amiss:
             if not any(run.report == one.entry.name for run in ended):
                 voice.complain(f"{one.entry.name} is {one.state}: `casegrade schedule status` says why.")
@@ -144,12 +145,9 @@ def _voice(log_format: console.LogFormat) -> _Voice:
 
 
 def _tell(run: "Run") -> None:
-    if run.end == "begun":
-        more = f", for {run.missed} more that were missed" if run.missed else ""
-        attempt = f", attempt {run.attempt}" if run.attempt > 1 else ""
-        console.complain(f"{run.report}: due {_utc(run.due)}{more}{attempt}")
-    else:
-        console.complain(f"{run.report}: {run.end}{f': {run.reason}' if run.reason else ''}")
+    from analysis.schedule import shown
+
+    console.complain(shown.sentence(run, datetime.now(UTC)))
 
 
 def _tell_in_json(run: "Run") -> None:
@@ -166,13 +164,15 @@ def next_(
     as_json: _Json = False,
 ) -> None:
     """Show the coming runs: what is due now, and at the next moments."""
-    from analysis.schedule import coming, running
+    from analysis.schedule import coming, running, shown
 
     with console.plainly():
         project = paths.project()
         place, rota = _place(project, output), _rota(project, schedule)
         entries = rota.chosen(_slugs(reports or (), project))
-        _check_parameters(project, entries)
+        for entry in entries:
+            # before a run at night does
+            running.checked(project, [entry.name], entry.parameters)
         now = datetime.now(UTC)
         found = coming.following(running.standings(place, entries, now), now, most=count)
         if as_json:
@@ -185,21 +185,7 @@ def next_(
                 )
             )
             return
-        table = _table("When", "Reports", last="Note")
-        for one in found:
-            when = "now" if one.when <= now else _local(one.when, one.zone)
-            table.add_row(when, _several(one.reports, len(entries)), one.note)
-        console.show(table)
-
-
-def _check_parameters(project: paths.Project, entries: Sequence["Entry"]) -> None:
-    """Hold the parameters of the schedule against the notebook, before a run at night does."""
-    given = [entry.parameters for entry in entries if entry.parameters]
-    if given:
-        from analysis.publish import batch
-
-        for parameters in given:
-            batch.check_notebook(project, parameters)
+        console.show(shown.coming(found, now, n_all=len(entries)))
 
 
 @app.command()
@@ -207,7 +193,7 @@ def status(
     reports: _Names = None, output: console.Output = None, schedule: _File = None, as_json: _Json = False
 ) -> None:
     """Show the last run of each report: how it ended, how long ago, and why."""
-    from analysis.schedule import running
+    from analysis.schedule import running, shown
 
     with console.plainly():
         project = paths.project()
@@ -217,22 +203,10 @@ def status(
         if as_json:
             typer.echo(json.dumps([_as_json(one) for one in found]))
             return
-        table = _table("Report", "Last run", "Age", "Now", "Next", last="Reason")
-        for one in found:
-            last = one.last
-            table.add_row(
-                one.entry.name,
-                "none yet" if last is None else str(last.end),
-                "" if one.age is None else _age(one.age),
-                str(one.state),
-                "now"
-                if one.state == "due"
-                else ""
-                if one.coming is None
-                else _local(one.coming, one.entry.timezone),
-                one.held or (last.reason if last is not None else None) or "",
-            )
+        table, reasons = shown.status(found)
         console.show(table)
+        for reason in reasons:
+            console.out.print(reason, markup=False)
 
 
 @app.command()
@@ -260,7 +234,8 @@ def serve(
     log_format: console.Log = console.LogFormat.TEXT,
 ) -> None:
     """Stay, and run what is due when it is: for machines without a scheduler of their own."""
-    from analysis.schedule import health, serving
+    from analysis.schedule import health, serving, shown
+    from analysis.schedule.rota import LONDON
 
     voice = _voice(log_format)
     with console.plainly(voice.complain):
@@ -268,12 +243,12 @@ def serve(
         place, known = _place(project, output), _known(context)
 
         def begun(what: serving.Begun) -> None:
-            shown = str(schedule or "schedule.toml")
+            name = str(schedule or "schedule.toml")
             if log_format is console.LogFormat.JSON:
                 coming = None if what.coming is None else what.coming.isoformat()
                 console.event(
                     "serving",
-                    schedule=shown,
+                    schedule=name,
                     reports=what.n_reports,
                     every=every,
                     coming=coming,
@@ -282,8 +257,8 @@ def serve(
                 )
                 return
             reports = f"{what.n_reports} {'report' if what.n_reports == 1 else 'reports'}"
-            coming = "never" if what.coming is None else _utc(what.coming)
-            voice.say(f"{reports} in {shown}, looked at every {every} seconds; the next is due: {coming}.")
+            coming = "never" if what.coming is None else shown.local(what.coming, LONDON, datetime.now(UTC))
+            voice.say(f"{reports} in {name}, looked at every {every} seconds; the next is due: {coming}.")
             voice.say(f"How it is: {what.health}, and in {what.heart_beat}.")
 
         is_done = serving.serve(
@@ -316,6 +291,7 @@ def export(
     user: Annotated[str, typer.Option(help="User that systemd runs it as.")] = "casegrade",
     image: Annotated[str | None, typer.Option(help="Image that Kubernetes runs.")] = None,
     to: Annotated[Path | None, typer.Option(help="Folder to write to, if not the project's deploy/.")] = None,
+    output: console.Output = None,
     schedule: _File = None,
 ) -> None:
     """Write what cron, systemd, Windows, Kubernetes, GitHub or Airflow need to call `run-due`, into deploy/."""
@@ -323,13 +299,17 @@ def export(
 
     with console.plainly():
         project = paths.project()
-        if home is None and kind != "windows":
-            home = str(project.root)
-        setup = exports.Setup(home=home, command=command, user=user)
+        setup = exports.Setup(
+            home=home,
+            command=command,
+            user=user,
+            schedule=None if schedule is None else str(schedule),
+            output=output,
+        )
         if image is not None:
             setup = replace(setup, image=image)
-        files = exports.files(kind, _rota(project, schedule), setup)
-        for path in exports.write(to or project.root / "deploy", files):
+        rota, setup = _rota(project, schedule), exports.settled(kind, setup, project.root)
+        for path in exports.write(to or project.root / "deploy", exports.files(kind, rota, setup)):
             console.out.print(str(path), markup=False)
 
 
@@ -344,36 +324,6 @@ def _as_json(one: "Standing") -> dict[str, object]:
         "last": None if last is None else last.model_dump(mode="json"),
         "age_seconds": None if one.age is None else one.age.total_seconds(),
     }
-
-
-def _table(*columns: str, last: str) -> Table:
-    table = Table(box=SIMPLE_HEAD)
-    for column in columns:
-        table.add_column(column, no_wrap=True)
-    table.add_column(last)
-    return table
-
-
-def _several(names: Sequence[str], n_all: int) -> str:
-    if len(names) == n_all and n_all > 1:
-        return f"all {n_all}"
-    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:3])} and {len(names) - 3} more"
-
-
-def _utc(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
-
-
-def _local(moment: datetime, zone: str) -> str:
-    return f"{moment.astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M %Z}"
-
-
-def _age(age: timedelta) -> str:
-    minutes = int(age.total_seconds() // 60)
-    for size, unit in ((1440, "d"), (60, "h")):
-        if minutes >= 2 * size:
-            return f"{minutes // size} {unit}"
-    return f"{max(minutes, 0)} min"
 
 
 def clean_runs(

@@ -13,6 +13,7 @@ from analysis.schedule.runs import End, Origin, Run
 
 # A run that was cut off is begun again. One that is cut off so often in a row may be what ends its own process.
 MOST_INTERRUPTIONS = 5
+_CUT = (End.INTERRUPTED, End.BEGUN)
 
 
 class State(StrEnum):
@@ -37,7 +38,7 @@ class Standing:
         due: the moment that it is, or was last, due for; null if none has come yet.
         attempt: which attempt the next run for that moment would be, from 1.
         last: its last run; null if there is none.
-        since: its last run for an earlier moment that was not cut off; null if there is none.
+        since: its last run for an earlier moment that was not cut off, or the first that was; null if there is none.
         retry: when it is tried again, if it has failed and is to be; else null.
     """
 
@@ -55,7 +56,8 @@ class Standing:
         """How many moments before the one that it is due for came to nothing, of those after its last run."""
         if self.due is None or self.since is None:
             return 0
-        return moments.between(self.entry.lines, self.since.due, self.due)
+        is_lost = self.since.end in _CUT
+        return moments.between(self.entry.lines, self.since.due, self.due) + is_lost
 
     @property
     def is_due(self) -> bool:
@@ -118,9 +120,10 @@ def standing(entry: Entry, past: Iterable[Run], now: datetime, /, *, again: bool
         for run in chain([] if last is None else [last], runs):
             if run.due == latest:
                 of_moment.append(run)
-            elif run.end not in (End.INTERRUPTED, End.BEGUN):
+            else:
                 since = run
-                break
+                if run.end not in _CUT:
+                    break
     else:
         of_moment = [last]
     state, retry = _judged(entry, of_moment, latest, now, again=again)
@@ -159,4 +162,4 @@ def is_final(entry: Entry, n_failed: int, /) -> bool:
 def interruptions(past: Iterable[Run], /) -> int:
     """How many runs of the schedule were cut off in a row, up to the last one; `past` has the last one first."""
     of_schedule = (run for run in past if run.origin is Origin.SCHEDULE)
-    return sum(1 for _ in takewhile(lambda run: run.end in (End.INTERRUPTED, End.BEGUN), of_schedule))
+    return sum(1 for _ in takewhile(lambda run: run.end in _CUT, of_schedule))

@@ -70,7 +70,7 @@ class Wellbeing:
         self._last_look_seconds: float | None = None
         self._problem: str | None = None
         self._in_hand: dict[str, None] = {}
-        self._n_reports = 0
+        self._n_reports = self._n_untold = 0
         self._failed: list[str] = []
         self._coming: datetime | None = None
         self.stands(found)
@@ -123,11 +123,11 @@ class Wellbeing:
             else:
                 self._in_hand.pop(run.report, None)
 
-    def stands(self, found: Sequence[Standing]) -> None:
-        """Say where each report stands."""
+    def stands(self, found: Sequence[Standing], n_untold: int = 0) -> None:
+        """Say where each report stands, and how many things people could not be told yet."""
         moments = [one.now if one.is_due else one.coming for one in found]
         with self._lock:
-            self._n_reports = len(found)
+            self._n_reports, self._n_untold = len(found), n_untold
             self._failed = [one.entry.name for one in found if one.state is due.State.FAILED]
             self._coming = min((moment for moment in moments if moment is not None), default=None)
 
@@ -167,6 +167,7 @@ class Wellbeing:
                 "running": list(self._in_hand),
                 "due_next": _written(self._coming),
                 "failed": list(self._failed),
+                "untold": self._n_untold,
             }
 
 

@@ -11,8 +11,8 @@ import shutil
 import sys
 import traceback
 import uuid
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from jupyter_scheduler.orm import Job
 from jupyter_scheduler.utils import get_utc_timestamp
 
 from analysis import paths, storage
+from analysis.present import plainly
 from analysis.publish import record, shelf
 from analysis.publish.record import PDF, State
 from analysis.publish.shelf import Shelf
@@ -45,13 +46,14 @@ _DEADLINE = 300.0
 _NOTEBOOK, _PAGE = "ipynb", "html"
 # what the form calls them
 _LABELS = {_NOTEBOOK: "Notebook", _PAGE: "HTML", PDF: "PDF"}
-# as the modules that make them call them
-_FILES = {_NOTEBOOK: record.NOTEBOOK, _PAGE: record.PAGE, PDF: "report.pdf"}
+_FILES = {_NOTEBOOK: record.NOTEBOOK, _PAGE: record.PAGE, PDF: record.PDF_FILE}
 
 # A tag by which a job is known as one of ours, and its run.
 _MARK = "casegrade:"
-# Where jobs that came to no run are counted. No report is called that.
-_REFUSED = "refused"
+# Where jobs that came to no run are counted, and those of other notebooks. No report is called that.
+_REFUSED, _OTHER = "refused", "other"
+# A file beside a job's notebook, locked while its process lives: the system frees it, however that ends.
+_ALIVE = ".casegrade.lock"
 _ENDED = (Status.COMPLETED, Status.FAILED, Status.STOPPED)
 # what the database has room for
 _LONGEST = 1024
@@ -107,6 +109,15 @@ class CasegradeExecutionManager(ExecutionManager):  # type: ignore[misc]
             raise SchedulerError(str(error)) from error
         return True
 
+    def before_start(self) -> None:
+        """Say that it runs, for as long as this process lives."""
+        # before others see it run, as they end what runs and is not alive
+        if (self._staging / self.job_id).is_dir():
+            self._alive = FileLock(self._staging / self.job_id / _ALIVE, is_singleton=False)
+            with contextlib.suppress(OSError):
+                self._alive.acquire(timeout=0)
+        super().before_start()
+
     def execute(self) -> None:
         """Run the notebook, and hand over what the form asked for.
 
@@ -116,16 +127,22 @@ class CasegradeExecutionManager(ExecutionManager):  # type: ignore[misc]
         # nobody is told anything from here, so one that cannot be used is no reason to stop
         with contextlib.suppress(CredentialsError):
             credentials.take()
-        with fsspec.open(self.staging_paths["input"], "rb") as file:
-            content = file.read()
-        _read(self.model.input_filename, content)
         project = _project(self.root_dir)
         # the server, which loads this too, runs nothing
         from analysis.publish import plan
 
+        name, place = self.model.input_filename, shelf.at(project.reports)
+        is_report = name in (plan.FORCE_NOTEBOOK, plan.QUALITY_NOTEBOOK)
+        # until it comes to a run: a definition that nobody looks after may be refused every hour
+        counted = _REFUSED if is_report else f"{_OTHER}/{name}"
+        self._mark(place, counted, self.job_id)
+        self._clear(place, counted)
+        with fsspec.open(self.staging_paths["input"], "rb") as file:
+            content = file.read()
+        _read(name, content)
         with paths.using(project):
-            if self.model.input_filename in (plan.FORCE_NOTEBOOK, plan.QUALITY_NOTEBOOK):
-                self._make_report(project, content)
+            if is_report:
+                self._make_report(project, place, content)
             else:
                 self._run_notebook(project, content)
 
@@ -137,13 +154,18 @@ class CasegradeExecutionManager(ExecutionManager):  # type: ignore[misc]
     def on_failure(self, e: Exception) -> None:
         """Say that it failed and why, in one sentence."""
         _trace_unexpected(e)
-        message = _cut(_sentence(e))
+        message = _cut(plainly.told(e))
         self._update(status=Status.FAILED, status_message=message, end_time=get_utc_timestamp())
 
     def _update(self, **values: object) -> None:
         with self.db_session() as session:
             session.query(Job).filter(Job.job_id == self.job_id).update(values)
             session.commit()
+
+    @property
+    def _staging(self) -> Path:
+        """Where jobs have their folders."""
+        return Path(self.staging_paths["input"]).parents[1]
 
     @property
     def _formats(self) -> list[str]:
@@ -159,15 +181,8 @@ class CasegradeExecutionManager(ExecutionManager):  # type: ignore[misc]
 
     # ------------------------------------------------------------------ reports of the project
 
-    def _make_report(self, project: paths.Project, content: bytes) -> None:
-        place = shelf.at(project.reports)
-        try:
-            report, values = self._asked(project, content)
-        except Exception:
-            # a definition that nobody looks after is refused every hour
-            self._mark(place, _REFUSED, self.job_id)
-            self._clear(place, _REFUSED, RETENTION)
-            raise
+    def _make_report(self, project: paths.Project, place: Shelf, content: bytes) -> None:
+        report, values = self._asked(project, content)
         entry, retention = _scheduled(project, report)
         deadline = _DEADLINE if entry is None else entry.deadline
         formats = frozenset((PDF,)) if PDF in self._formats else frozenset[str]()
@@ -208,7 +223,6 @@ class CasegradeExecutionManager(ExecutionManager):  # type: ignore[misc]
             if run.end is End.BEGUN:
                 # whoever ran it is gone, as nobody else has the right to write
                 runs.finish(place, run, End.INTERRUPTED, now=record.now())
-                self._end_cut_off(_tag(place, report, run.run_id))
         # of one second there may be several
         attempt = 1 + max((run.attempt for run in past if run.due == due), default=0)
         run = runs.begin(place, report, due=due, attempt=attempt, now=record.now(), origin=Origin.LAB)
@@ -225,15 +239,14 @@ class CasegradeExecutionManager(ExecutionManager):  # type: ignore[misc]
             return left[report]
         except Exception as error:
             _trace_unexpected(error)
-            return Left(End.FAILED, _sentence(error))
+            return Left(End.FAILED, plainly.told(error))
 
     def _hand_over_report(self, place: Shelf, report: str, left: Left) -> None:
         if left.end is End.FAILED:
-            failure = shelf.failure(place, report)
-            came_to = place.read(f"{report}/{shelf.FAILED_FOLDER}/{record.NOTEBOOK}")
-            is_its = failure is not None and left.record is not None and failure.run_id == left.record.run_id
-            if came_to is not None and is_its and _NOTEBOOK in self._formats:
-                self._hand_over(_NOTEBOOK, came_to)
+            if left.record is not None and _NOTEBOOK in self._formats:
+                came_to = shelf.failed_notebook(place, report, left.record.run_id)
+                if came_to is not None:
+                    self._hand_over(_NOTEBOOK, came_to)
             return
         latest = None if left.end is End.NO_AUDITS else shelf.latest(place, report)
         missing = []
@@ -284,55 +297,74 @@ class CasegradeExecutionManager(ExecutionManager):  # type: ignore[misc]
     # -------------------------------------------------------------------------------- retention
 
     def _mark(self, place: Shelf, report: str, run_id: str) -> None:
-        self._update(tags=[*(self.model.tags or ()), _tag(place, report, run_id)])
+        """Have the job known as one of ours and by its run, whatever it, or one that it is a copy of, was before."""
+        tags = [tag for tag in self.model.tags or () if not tag.startswith(_MARK)]
+        self._update(tags=[*tags, _tag(place, report, run_id)])
 
-    def _end_cut_off(self, tag: str) -> None:
-        """End the job of a run that was cut off, which the Lab would show as running for ever."""
-        with self.db_session() as session:
-            for job in session.query(Job).filter(Job.status.in_((Status.IN_PROGRESS, Status.STOPPING))):
-                if tag not in (job.tags or ()):
-                    continue
-                if job.status == Status.STOPPING:
-                    job.status = Status.STOPPED
-                else:
-                    job.status = Status.FAILED
-                    job.status_message = "It was cut off before it ended: run it again."
-            session.commit()
+    def _clear(self, place: Shelf, report: str, retention: Retention | None = None) -> None:
+        """End jobs that were cut off. Remove past runs of a report that need not be kept, and jobs whose run is gone.
 
-    def _clear(self, place: Shelf, report: str, retention: Retention) -> None:
-        """Remove past runs of a report and their jobs that need not be kept."""
+        Without a retention it is no report, and of its jobs the last are kept.
+        """
         try:
-            runs.clear(place, report, retention, record.now())
-            self._clear_jobs(place, report, retention)
+            self._end_cut_off()
+            ended = self._ended(_tag(place, report, ""))
+            if retention is None:
+                gone = list(ended)[RETENTION.runs :]
+            else:
+                runs.clear(place, report, retention, record.now())
+                kept = set(place.names(f"{runs.FOLDER}/{report}"))
+                gone = [job_id for job_id, run_id in ended.items() if run_id not in kept]
+            for job_id in gone:
+                self._remove(job_id)
         except Exception as error:
             # whatever becomes of old ones, this one is done
-            _say(f"Old runs of {report} could not be removed: {_sentence(error)}")
+            _say(f"Old runs of {report} could not be removed: {plainly.told(error)}")
 
-    def _clear_jobs(self, place: Shelf, report: str, retention: Retention) -> None:
-        """Remove jobs as runs are removed. One whose run is kept, as its report was published, is kept too."""
-        if retention.runs is None and retention.days is None:
-            return
-        since = None if retention.days is None else record.now() - timedelta(days=retention.days)
-        files, path = fsspec.core.url_to_fs(self.staging_paths["input"])
-        staging_area = path.rsplit("/", 2)[0]
-        beginning = _tag(place, report, "")
+    def _end_cut_off(self) -> None:
+        """End jobs whose process was killed, which the Lab would show as running for ever."""
         with self.db_session() as session:
-            mine = [
-                (job, [tag.removeprefix(beginning) for tag in job.tags if tag.startswith(beginning)])
-                for job in session.query(Job).filter(Job.tags.is_not(None)).order_by(Job.create_time.desc())
-                if any(tag.startswith(beginning) for tag in job.tags or ())
-            ]
-            for number, (job, run_ids) in enumerate(mine):
-                is_recent = number < (retention.runs or 0) or (
-                    since is not None and job.create_time > since.timestamp() * 1000
-                )
-                if is_recent or job.status not in _ENDED or _is_there(place, report, run_ids):
-                    continue
-                folder = f"{staging_area}/{job.job_id}"
-                if files.exists(folder):
-                    files.rm(folder, recursive=True)
-                session.delete(job)
-                session.commit()
+            open_ids = session.query(Job.job_id).filter(Job.status.in_((Status.IN_PROGRESS, Status.STOPPING)))
+            dead = [job_id for (job_id,) in open_ids if self._is_dead(job_id)]
+            # asked again, as it may have ended since
+            cut_off = session.query(Job).filter(Job.job_id.in_(dead))
+            cut_off.filter(Job.status == Status.STOPPING).update({"status": Status.STOPPED})
+            message = "It was cut off before it ended: run it again."
+            cut_off.filter(Job.status == Status.IN_PROGRESS).update(
+                {"status": Status.FAILED, "status_message": message, "end_time": get_utc_timestamp()}
+            )
+            session.commit()
+
+    def _is_dead(self, job_id: str) -> bool:
+        alive = self._staging / job_id / _ALIVE
+        try:
+            # one without it is not ours
+            if job_id == self.job_id or not alive.exists():
+                return False
+            with FileLock(alive, timeout=0, is_singleton=False):
+                return True
+        except OSError:
+            # it is held, or nobody can tell
+            return False
+
+    def _ended(self, beginning: str) -> dict[str, str]:
+        """The runs by which jobs that ended are marked, by id of the job, the latest first."""
+        with self.db_session() as session:
+            jobs = session.query(Job).filter(Job.tags.is_not(None), Job.status.in_(_ENDED))
+            return {
+                job.job_id: tag.removeprefix(beginning)
+                for job in jobs.order_by(Job.create_time.desc())
+                for tag in job.tags or ()
+                if tag.startswith(beginning)
+            }
+
+    def _remove(self, job_id: str) -> None:
+        # another job may be at it
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self._staging / job_id)
+        with self.db_session() as session:
+            session.query(Job).filter(Job.job_id == job_id).delete()
+            session.commit()
 
 
 class CasegradeEnvironmentManager(EnvironmentManager):  # type: ignore[misc]
@@ -461,30 +493,14 @@ def _tag(place: Shelf, report: str, run_id: str) -> str:
     return f"{_MARK}{place.shown(f'{runs.FOLDER}/{report}')}/{run_id}"
 
 
-def _is_there(place: Shelf, report: str, run_ids: Iterable[str]) -> bool:
-    return any(place.has(f"{runs.FOLDER}/{report}/{run_id}/{runs.FILE}") for run_id in run_ids)
-
-
 def _unquoted(value: str) -> str:
     """A value without quotes around it, which the Lab's own manager asks for, as it writes values into code."""
     is_quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'"
     return value[1:-1] if is_quoted else value
 
 
-def _sentence(error: Exception) -> str:
-    told = " ".join(str(error).split())
-    if _is_expected(error):
-        return told
-    name = type(error).__name__
-    return f"{name}: {told}" if told else name
-
-
-def _is_expected(error: Exception) -> bool:
-    return type(error).__module__.startswith("analysis.")
-
-
 def _trace_unexpected(error: Exception) -> None:
-    if not _is_expected(error):
+    if not type(error).__module__.startswith("analysis."):
         # for the server's log: the job has the sentence only
         traceback.print_exception(error)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
 
@@ -12,6 +12,8 @@ _NEVER = timedelta(days=366 * 41)
 # More than any clock is put forward or back.
 _SHIFT = timedelta(hours=3)
 _FIELDS = 5
+# cron lines are looked at for decades from a moment on, and calendars of Python's end in 9999
+_LAST_YEAR = 2200
 
 
 class MomentError(Exception):
@@ -110,8 +112,10 @@ def zone(name: str, /) -> str:
     try:
         ZoneInfo(name)
     except (OSError, ValueError, KeyError) as error:
+        meant = [one for one in available_timezones() if one.casefold() == name.casefold()]
+        like = f"did you mean {meant[0]}?" if meant else "give a name such as Europe/London"
         raise MomentError(
-            f'"{" ".join(name.split())[:60]}" is no time zone that is known here: give a name such as Europe/London'
+            f'"{" ".join(name.split())[:60]}" is no time zone that is known here: {like}'
         ) from error
     return name
 
@@ -124,6 +128,8 @@ def moment(said: date | datetime, zone: str, /, *, is_end: bool = False) -> date
     Raises:
         MomentError: if it lies beyond what calendars here can tell.
     """
+    if not 2000 <= said.year < _LAST_YEAR:
+        raise MomentError(f"{said} is too far away: give a date of this century")
     try:
         if isinstance(said, datetime):
             local = said if said.tzinfo is not None else said.replace(tzinfo=ZoneInfo(zone))

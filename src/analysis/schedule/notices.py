@@ -178,12 +178,7 @@ _STATUS = "casegrade schedule status"
 
 
 def _digest(
-    news: Sequence[News],
-    /,
-    *,
-    named: Callable[[str], str],
-    shown: Callable[[str], str],
-    link: str | None,
+    news: Sequence[News], /, *, named: Callable[[str], str], shown: Callable[[str], str], link: str | None
 ) -> _Digest:
     said: list[str] = []
     for kind, phrase in _HAPPENED.items():
@@ -194,12 +189,17 @@ def _digest(
     items = tuple(
         _Item(
             name=_line(named(one.name)),
-            what=f"{_WHAT.get(one.version if one.kind == CHANGED else one.kind, 'figures changed')} (due {_minute(one.due)}, ended {_minute(one.when)})",
+            what=_what(one),
             place=_line(shown(one.page) if link is None else f"{link}/{quote(one.page)}"),
         )
         for one in sorted(news, key=lambda one: (order.index(one.kind), one.name, one.when))
     )
     return _Digest(", ".join(said), items, tuple(_advice(news)))
+
+
+def _what(one: News) -> str:
+    said = _WHAT.get((one.version if one.kind == CHANGED else one.kind) or "", "figures changed")
+    return f"{said} (due {_minute(one.due)}, ended {_minute(one.when)})"
 
 
 def _advice(news: Sequence[News]) -> Iterator[str]:

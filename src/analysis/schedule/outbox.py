@@ -21,6 +21,7 @@ _FOLDER = f"{runs.FOLDER}/to-tell"
 _TRIED = f"{_FOLDER}/.tried"
 # a server that cannot be reached is not asked again at each call, which may come every minute
 _PAUSE = timedelta(minutes=10)
+_INDEX = "index.html"
 # what nobody could be told for so long is no news any more
 _STALE = timedelta(days=7)
 
@@ -49,11 +50,10 @@ def post(
     # only who has something to tell needs it
     from analysis.schedule.notices import News
 
-    if kind == FAILURE:
-        page = f"{runs.FOLDER}/{entry.name}/{run.run_id}/{runs.FILE}"
-    else:
-        latest = shelf.latest(place, entry.name)
-        page = f"{entry.name if latest is None else latest[0]}/{record.PAGE}"
+    latest = shelf.latest(place, entry.name)
+    # the page about all reports says which have failed, and what was there before
+    folder = "" if kind == FAILURE or latest is None else f"{latest[0]}/"
+    page = f"{folder}{record.PAGE}" if folder else _INDEX
     news = News(
         name=entry.name,
         kind=kind,
@@ -69,9 +69,14 @@ def post(
     place.write(f"{_FOLDER}/{name}", news.model_dump_json().encode())
 
 
+def n_waiting(place: Shelf, /) -> int:
+    """How many things people are still to be told."""
+    return len(place.names(_FOLDER))
+
+
 def is_waiting(place: Shelf, now: datetime, /) -> bool:
     """Whether somebody is to be told something now: not shortly after an attempt that failed."""
-    if not place.names(_FOLDER):
+    if not n_waiting(place):
         return False
     try:
         tried = datetime.fromisoformat((place.read(_TRIED) or b"").decode())

@@ -26,6 +26,7 @@ LONDON = "Europe/London"
 _OF_ONE_FORCE = ("baseline", "follow_up")
 _SECRET = re.compile(r"pass(word|wd)|secret|token|webhook_url|api_?key", re.IGNORECASE)
 _LONGEST = 300
+_LARGEST = 1_000_000
 
 
 class ScheduleError(Exception):
@@ -265,15 +266,24 @@ def read(project: paths.Project, path: Path | None = None, /) -> Rota:
         ScheduleError: if there is none, or it cannot be used as it is; the message is one sentence.
         ForcesError: if the list of forces cannot be read.
     """
+    remedy = (
+        "put one into the folder of the project, as docs/schedule.md describes"
+        if path is None
+        else "name another"
+    )
     path = project.root / FILE if path is None else path
     try:
-        content = path.read_bytes()
+        # what is no file can be without end
+        if path.exists() and not path.is_file():
+            raise ScheduleError(f"{path.name} is no file: {remedy}.")
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
     except FileNotFoundError as error:
-        raise ScheduleError(
-            f"{path.name} is missing: put one into the folder of the project, as docs/schedule.md describes."
-        ) from error
+        raise ScheduleError(f"{path.name} is missing: {remedy}.") from error
     except OSError as error:
         raise ScheduleError(f"{path.name} cannot be read ({error.strerror}): mend that.") from error
+    if len(content) > _LARGEST:
+        raise ScheduleError(f"{path.name} has more than {_LARGEST // 1_000_000} MB: {remedy}.")
     return parse(content, vocabulary.forces(project.raw), name=path.name)
 
 
@@ -365,7 +375,10 @@ class _Reader:
             raise self._error(key[:-1], f"lacks {key[-1]}: add that key")
         what = str(found["msg"]).removeprefix("Value error, ")
         what = what.replace("Input should", "should").replace("valid dictionary", "table")
-        what = re.sub(r" or instance of \w+", "", what)
+        what = re.sub(r" or instance of \w+", "", what).replace("valid integer", "whole number")
+        what = re.sub(
+            r"\w+ should have at least 1 item after validation, not 0", "should name at least one", what
+        )
         got = found.get("input")
         shown = f', but is "{str(got)[:60]}"' if isinstance(got, str | int | float) else ""
         raise self._error(key, f"{what[:1].lower()}{what[1:]}{shown}")
@@ -387,6 +400,8 @@ class _Reader:
     def _named(self, key: Key, said: str) -> str:
         if said == record.QUALITY:
             return said
+        if said == ALL:
+            raise self._error(key, 'names "all" beside others: write "all" alone, or name the forces')
         try:
             return self._forces.named(said).slug
         except vocabulary.VocabularyError as error:
@@ -396,11 +411,18 @@ class _Reader:
                 near = "data/raw/forces.csv has their names"
             raise self._error(key, f'names "{said[:60]}", which is no force: {near}') from error
 
+    def _refuse_as_group(self, group: str) -> None:
+        """A blackout names groups and forces alike, so that none may be called as the other."""
+        known = [name.casefold() for force in self._forces for name in (force.slug, *force.names)]
+        if group.casefold() in (*known, ALL, record.QUALITY):
+            raise self._error(("groups", group), "is called as a force is: give the group another name")
+
     def _members(self, file: _File) -> dict[str, tuple[Key, ...]]:
         """Every report that is scheduled, with the tables that settle it, the most particular first."""
         group_of: dict[str, str] = {}
         everyone: str | None = None
         for group, settings in file.groups.items():
+            self._refuse_as_group(group)
             if settings.forces == [ALL]:
                 if everyone is not None:
                     raise self._error(
@@ -412,9 +434,8 @@ class _Reader:
                 key = ("groups", group, "forces")
                 name = self._named(key, said)
                 if name in group_of:
-                    raise self._error(
-                        key, f"names {name}, which {group_of[name]} has too: keep it in one group"
-                    )
+                    where = "twice" if group_of[name] == group else f"which {group_of[name]} has too"
+                    raise self._error(key, f"names {name}, {where}: keep it once")
                 group_of[name] = group
         own: dict[str, str] = {}
         for said in file.forces:

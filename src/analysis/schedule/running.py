@@ -1,7 +1,7 @@
 """Run what is due, once, whoever asks and however often: the one function that every scheduler calls."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import takewhile
 from typing import Any
@@ -14,7 +14,7 @@ from analysis.publish.shelf import LockedError, Shelf, ShelfError
 from analysis.schedule import due, outbox, runs
 from analysis.schedule.due import Standing
 from analysis.schedule.outbox import Telling
-from analysis.schedule.rota import CHANGED, FAILURE, RECOVERY, Entry, Rota
+from analysis.schedule.rota import CHANGED, FAILURE, FILE, RECOVERY, Entry, Rota
 from analysis.schedule.runs import End, Origin, Run
 
 
@@ -110,6 +110,8 @@ def run_due(
                 runs.clear(place, entry.name, entry.retention, now())
         if telling is not None:
             outbox.deliver(place, telling, now=now(), say=say)
+        if desk.unwritable is not None:
+            raise desk.unwritable
         return desk.ended
 
 
@@ -141,6 +143,7 @@ class _Desk:
     tell: Callable[[Run], None]
     say: Callable[[str], None]
     ended: list[Run] = field(default_factory=list)
+    unwritable: ShelfError | None = None
 
     def cut_off(self, entry: Entry) -> None:
         """End runs that have begun and not ended: whoever ran them is gone, as nobody else has the right to write."""
@@ -158,14 +161,19 @@ class _Desk:
         begun: dict[str, tuple[Entry, Run]] = {}
         for one in group:
             assert one.due is not None
-            run = runs.begin(
-                self.place,
-                one.entry.name,
-                due=one.due,
-                attempt=one.attempt,
-                missed=one.missed,
-                now=self.now(),
-            )
+            try:
+                run = runs.begin(
+                    self.place,
+                    one.entry.name,
+                    due=one.due,
+                    attempt=one.attempt,
+                    missed=one.missed,
+                    now=self.now(),
+                )
+            except ShelfError as error:
+                # of this report nothing can be written down; the others are none the worse for it
+                self.unwritable = error
+                continue
             self.tell(run)
             begun[run.report] = one.entry, run
         last: dict[str, Left] = {}
@@ -178,6 +186,9 @@ class _Desk:
                 # before that leaves a run that is begun again, and the batch with it
                 last[report] = left
 
+        if not begun:
+            return
+        order = replace(order, names=tuple(begun))
         reason = "It came to nothing, and nobody said why."
         try:
             self.make(self.project, self.place, order, settle)
@@ -236,6 +247,24 @@ def _has_moved(left: RunRecord | None) -> bool:
     return left is not None and bool(left.moved) and left.state is not State.WITHDRAWN
 
 
+def checked(project: paths.Project, names: Sequence[str], given: Mapping[str, Any], /) -> dict[str, Any]:
+    """Parameters of the schedule for some reports, in the types that the notebook declares.
+
+    Raises:
+        ParameterError: if the notebook does not take them; the message says whose they are.
+    """
+    if not given:
+        return {}
+    from analysis.publish import batch
+    from analysis.publish.parameters import ParameterError
+
+    try:
+        return batch.check_notebook(project, given)
+    except ParameterError as error:
+        whose = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        raise ParameterError(f"{FILE}, parameters of {whose}: {error}") from error
+
+
 def batches(*, jobs: int = 1, say: Callable[[str], None] = lambda message: None) -> Maker:
     """What makes the reports of this project, as `casegrade report` does.
 
@@ -250,7 +279,7 @@ def batches(*, jobs: int = 1, say: Callable[[str], None] = lambda message: None)
 
         asked = batch.Asked(
             tuple(name for name in order.names if name != record.QUALITY),
-            batch.check_notebook(project, order.parameters) if order.parameters else {},
+            checked(project, order.names, order.parameters),
             with_quality=record.QUALITY in order.names,
             formats=order.formats,
             publish=order.publish,

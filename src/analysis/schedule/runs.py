@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from analysis.publish import record, shelf
 from analysis.publish.record import Earlier, RunRecord, State
@@ -54,7 +54,7 @@ class Run(BaseModel):
     )
     report: str = Field(description="Slug of the force; data-quality for the page on the data as a whole.")
     origin: Origin = Field(default=Origin.SCHEDULE, description="What started it.")
-    due: datetime = Field(description="The moment it was due, in UTC.")
+    due: AwareDatetime = Field(description="The moment it was due, in UTC.")
     missed: int = Field(
         default=0, description="How many earlier moments it stands for, as nothing ran at them."
     )
@@ -65,8 +65,10 @@ class Run(BaseModel):
     made: str | None = Field(
         default=None, description="run_id of the record of the report that it left; null for none."
     )
-    started: datetime = Field(description="When it began, in UTC.")
-    finished: datetime | None = Field(default=None, description="When it ended, in UTC; null while it runs.")
+    started: AwareDatetime = Field(description="When it began, in UTC.")
+    finished: AwareDatetime | None = Field(
+        default=None, description="When it ended, in UTC; null while it runs."
+    )
     host: str = Field(description="Name of the machine that it ran on.")
 
 
@@ -132,15 +134,9 @@ def finish(
     folder = _folder(run)
     if left is not None and end in (End.MADE, End.FAILED):
         place.write(f"{folder}/{record.FILE}", record.text(left).encode())
-    if end is End.FAILED:
-        notebook = place.read(f"{run.report}/{shelf.FAILED_FOLDER}/{record.NOTEBOOK}")
-        failure = shelf.failure(place, run.report)
-        if (
-            notebook is not None
-            and failure is not None
-            and left is not None
-            and failure.run_id == left.run_id
-        ):
+    if left is not None and end is End.FAILED:
+        notebook = shelf.failed_notebook(place, run.report, left.run_id)
+        if notebook is not None:
             place.write(f"{folder}/{record.NOTEBOOK}", notebook)
     # last: a run that has ended has all its files
     _write(place, finished)
@@ -252,6 +248,8 @@ def _write(place: Shelf, run: Run) -> None:
 def _read(place: Shelf, report: str, run_id: str) -> Run | None:
     content = place.read(f"{FOLDER}/{report}/{run_id}/{FILE}")
     try:
-        return None if content is None else Run.model_validate_json(content)
+        run = None if content is None else Run.model_validate_json(content)
     except ValueError:
         return None
+    # one that was copied to another place says what is written down there, and would be changed and removed there
+    return run if run is not None and (run.report, run.run_id) == (report, run_id) else None

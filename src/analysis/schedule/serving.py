@@ -21,7 +21,7 @@ from analysis import paths
 from analysis.present import plainly
 from analysis.publish import record
 from analysis.publish.shelf import LockedError, Shelf, ShelfError
-from analysis.schedule import health, running
+from analysis.schedule import health, outbox, running
 from analysis.schedule.health import Heart, Wellbeing
 from analysis.schedule.outbox import Telling
 from analysis.schedule.rota import Rota, ScheduleError
@@ -272,7 +272,8 @@ class _Look:
                 say=self._say,
             )
         finally:
-            self._wellbeing.stands(running.standings(self._place, rota.entries, record.now()))
+            found = running.standings(self._place, rota.entries, record.now())
+            self._wellbeing.stands(found, outbox.n_waiting(self._place))
 
     def _say(self, message: str) -> None:
         self.note(message, self._saying.say)

@@ -9,7 +9,8 @@ $ErrorActionPreference = 'Stop'
 $project = 'C:\casegrade'
 
 foreach ($folder in 'data', 'logs', 'reports') {
-    $path = Join-Path $project $folder
+    # a whole path stays as it is
+    $path = [IO.Path]::Combine($project, $folder)
     New-Item -ItemType Directory -Force -Path $path | Out-Null
     # by number, as the name of the account differs between languages
     icacls $path /grant '*S-1-5-19:(OI)(CI)M' /quiet
