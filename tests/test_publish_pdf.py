@@ -40,7 +40,7 @@ def page(project: paths.Project, force: str) -> str:
 
 
 def made(project: paths.Project, force: str) -> pikepdf.Pdf:
-    return pikepdf.open(project.reports / force / pdf.FILE)
+    return pikepdf.open(project.reports / force / record.PDF_FILE)
 
 
 def elements(file: pikepdf.Pdf) -> Iterator[Any]:
@@ -163,8 +163,8 @@ def test_record_knows_the_pdf_and_a_run_without_one_leaves_it(project: paths.Pro
     known = shelf.recorded(shelf.at(project.reports), "warwickshire")
     assert known is not None
     assert known.formats == (PDF,)
-    assert known.outputs[pdf.FILE] == record.sha256(
-        (project.reports / "warwickshire" / pdf.FILE).read_bytes()
+    assert known.outputs[record.PDF_FILE] == record.sha256(
+        (project.reports / "warwickshire" / record.PDF_FILE).read_bytes()
     )
     (again,) = batch.run(project, shelf.at(project.reports), batch.Asked(("warwickshire",)))
     assert not again.is_new
@@ -222,4 +222,4 @@ def test_command_makes_a_pdf_beside_the_page(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv(paths.VARIABLE, str(project.root))
     done = CliRunner().invoke(cli.app, ["report", "avon-and-somerset", "--pdf"])
     assert done.exit_code == 0, done.stderr
-    assert (project.reports / "avon-and-somerset" / pdf.FILE).read_bytes().startswith(b"%PDF-")
+    assert (project.reports / "avon-and-somerset" / record.PDF_FILE).read_bytes().startswith(b"%PDF-")

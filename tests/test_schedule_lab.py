@@ -299,7 +299,7 @@ def test_a_job_is_the_run_that_casegrade_report_would_be(lab: Lab) -> None:
     # it shows which run it was, beside what somebody noted
     assert job["tags"] == ["mine", f"casegrade:{lab.project.reports}/runs/dorset/{run.run_id}"]
     report = lab.project.reports / "dorset"
-    made = {"ipynb": record.NOTEBOOK, "html": record.PAGE, "pdf": pdf.FILE}
+    made = {"ipynb": record.NOTEBOOK, "html": record.PAGE, "pdf": record.PDF_FILE}
     files = lab.downloaded(job)
     assert files == {
         "input": (lab.project.root / FORCE).read_bytes(),

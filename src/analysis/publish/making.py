@@ -196,7 +196,7 @@ def _build(
             publishers=publishers,
         )
     if PDF in job.formats:
-        (made / pdf.FILE).write_bytes(pdf.render(rendered, is_draft=job.signed is None))
+        (made / record.PDF_FILE).write_bytes(pdf.render(rendered, is_draft=job.signed is None))
     run.seconds["page"] = time.monotonic() - clock
     return moved
 

@@ -7,9 +7,6 @@ from lxml import etree
 from lxml import html as lxml_html
 
 from analysis.publish import page as pages
-from analysis.publish import record
-
-FILE = record.PDF_FILE
 
 _MISSING = (
     "A PDF needs WeasyPrint and the Pango libraries, which are not all there ({}): install casegrade with its extra "
