@@ -4,6 +4,7 @@ What is made is a line in a log instead of a report, and the clock is a simulate
 """
 
 import os
+import signal
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -18,8 +19,9 @@ from analysis.schedule.runs import End, Origin, Run
 RAW = Path(__file__).resolve().parents[1] / "data" / "raw"
 # some fail at first and go well when they are tried again, one never goes well
 FAIL_FIRST, FAILS = ("essex", "dorset"), "gwent"
-# what its folder has besides the schedule: the minutes at which it looks, how far it has come, what it said
-LOOKS, CLOCK, LOG = "looks", "clock", "log"
+# what its folder has besides the schedule: the minutes at which it looks, how far it has come, what it said,
+# and whether it is to die at the next report
+LOOKS, CLOCK, LOG, AIM = "looks", "clock", "log", "aim"
 
 
 def main() -> None:
@@ -40,6 +42,10 @@ def main() -> None:
         for name in order.names:
             run = next(run for run in runs.of(place, name) if run.origin is Origin.SCHEDULE)
             say("makes", name, run.run_id)
+            if (folder / AIM).exists():
+                # some kills are to come in the middle of a run, for certain
+                (folder / AIM).unlink()
+                os.kill(os.getpid(), signal.SIGKILL)
             fails = name == FAILS or (name in FAIL_FIRST and run.attempt == 1)
             settle(name, Left(End.FAILED, "It fails.") if fails else Left(End.UNCHANGED))
 

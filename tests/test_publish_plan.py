@@ -12,8 +12,8 @@ from synthetic import small
 from analysis import paths
 from analysis.evidence import cleaning
 from analysis.publish import batch, parameters, plan, pool, record, shelf, site
-from analysis.publish.plan import QUALITY, Step
-from analysis.publish.record import Outcome
+from analysis.publish.plan import Step
+from analysis.publish.record import QUALITY, Outcome
 from analysis.publish.shelf import FolderShelf, ShelfError
 
 # one run with kernels that most tests here start from: keep them on one worker

@@ -219,7 +219,7 @@ def test_it_runs_what_is_due_and_tells_how_it_is_meanwhile(site: Site) -> None:
 
     told = served.health()
     assert (told["status"], told["why"], told["failed"]) == ("ok", None, [])
-    assert told["running"] == [MADE, EMPTY]
+    assert told["running"] == [MADE]
     assert told["reports"] == 2
 
     site.go()
@@ -373,7 +373,7 @@ def test_process_that_is_killed_in_the_middle_is_started_again_and_has_all_of_it
     again = site.start(port=served.port, **warm)
     assert in_time(again.is_idle), again.said
     assert site.ends(MADE) == [End.MADE, End.INTERRUPTED]
-    assert site.ends(EMPTY) == [End.NO_AUDITS, End.INTERRUPTED]
+    assert site.ends(EMPTY) == [End.NO_AUDITS]
     assert [run.attempt for run in site.runs(MADE)] == [2, 1]
     assert (again.beat() or {})["pid"] == again.process.pid
     known = shelf.recorded(site.place, MADE)

@@ -10,6 +10,7 @@ import math
 import os
 import queue
 import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -173,14 +174,27 @@ def _shifted(seconds: float) -> str:
     return f"The clock was {how}: looks at the schedule now."
 
 
+def _speak_to_nobody() -> None:
+    """Let what nobody reads any more go nowhere: Python would end in an error over what it could not write."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stderr.fileno())
+        os.close(nowhere)
+
+
 def _unbreakable(saying: Saying) -> Saying:
     """The same, but for whoever read along and has gone: that ends neither a run nor the process."""
 
     def unbreakable(told: Callable[[Any], None]) -> Callable[[Any], None]:
         def tell(what: Any) -> None:
-            # rich leaves the process when a pipe breaks
-            with contextlib.suppress(Exception, SystemExit):
+            try:
                 told(what)
+            except (OSError, SystemExit):
+                # rich leaves the process when a pipe breaks
+                _speak_to_nobody()
+            except Exception:
+                # how it is told is no reason to stop what is told of
+                return
 
         return tell
 
