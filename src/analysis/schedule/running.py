@@ -98,8 +98,9 @@ def run_due(
         return []
     with place.locked(wait=wait, tell=say):
         desk = _Desk(project, place, make, telling, now, tell, say)
-        for entry in entries:
-            desk.cut_off(entry)
+        for one in standings(place, entries, now()):
+            if one.is_cut_off:
+                desk.cut_off(one.entry)
         # another run may have done it meanwhile
         for order, group in _orders(
             [one for one in standings(place, entries, now(), again=again) if one.is_due]
