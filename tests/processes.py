@@ -1,7 +1,9 @@
 """What tests of processes ask again and again."""
 
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import psutil
 
@@ -27,3 +29,23 @@ def is_gone(pid: int) -> bool:
         return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
     except psutil.NoSuchProcess:
         return True
+
+
+def said(
+    *command: str | Path,
+    folder: Path | None = None,
+    text: str | None = None,
+    env: Mapping[str, str] | None = None,
+) -> tuple[int, str]:
+    """The exit code of a command, which may be given a text to read, and all that it says."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=env,
+        input=text,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout

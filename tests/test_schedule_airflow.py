@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import synthetic
+from processes import said
 
 from analysis import vocabulary
 from analysis.schedule import exports, moments, rota
@@ -103,17 +104,8 @@ class Airflow:
             "PATH": f"{self.environment / 'bin'}{os.pathsep}{environ['PATH']}",
             "CASEGRADE_SMTP_PASSWORD": SECRET,
         }
-        done = subprocess.run(
-            [self.environment / "bin" / words[0], *words[1:]],
-            env=environ,
-            cwd=self.home,
-            input=text,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        return done.returncode, done.stdout
+        command = self.environment / "bin" / words[0]
+        return said(command, *words[1:], env=environ, folder=self.home, text=text)
 
     def asked(self, *words: str | Path, mark: str = "", text: str | None = None) -> object:
         """What a command answers in JSON, on the line that begins with a mark."""

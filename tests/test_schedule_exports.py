@@ -3,7 +3,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
+from processes import said
 from typer.testing import CliRunner
 
 from analysis import cli, paths, vocabulary
@@ -106,20 +106,6 @@ def scheduled(text: str) -> Rota:
 def only(files: dict[str, str]) -> str:
     [text] = files.values()
     return text
-
-
-def said(*command: str | Path, folder: Path | None = None, text: str | None = None) -> tuple[int, str]:
-    """The exit code of a command and all that it says."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        input=text,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    return done.returncode, done.stdout
 
 
 @pytest.mark.parametrize("kind", exports.KINDS)

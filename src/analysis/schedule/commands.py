@@ -70,11 +70,13 @@ def run_due(
             tell=voice.tell,
             say=voice.say,
         )
+        is_text = log_format is console.LogFormat.TEXT
+        # with nothing due and nothing to say, which is most minutes, nobody asks where reports stand now
+        is_asked = names or (is_text and not ended)
+        found = running.standings(place, rota.chosen(names), record.now()) if is_asked else []
         # whoever asks for a report by name, as Airflow does, is not told that all is well unless it is
-        entries = rota.chosen(names) if names else ()
-        amiss = [one for one in running.standings(place, entries, record.now()) if one.is_amiss]
-        if log_format is console.LogFormat.TEXT and not amiss:
-            found = running.standings(place, rota.chosen(names), record.now())
+        amiss = [one for one in found if names and one.is_amiss]
+        if is_text and not amiss:
             console.out.print(shown.summary(ended) if ended else shown.idle(found))
         for one in amiss:
             if not any(run.report == one.entry.name for run in ended):

@@ -11,7 +11,7 @@ from analysis.present import plainly
 from analysis.publish import record
 from analysis.publish.record import Outcome, RunRecord, State
 from analysis.publish.shelf import LockedError, Shelf, ShelfError
-from analysis.schedule import due, outbox, runs
+from analysis.schedule import due, outbox, runs, shown
 from analysis.schedule.due import Standing
 from analysis.schedule.outbox import Telling
 from analysis.schedule.rota import CHANGED, FAILURE, FILE, RECOVERY, Entry, Rota
@@ -98,13 +98,13 @@ def run_due(
         return []
     with place.locked(wait=wait, tell=say):
         desk = _Desk(project, place, make, telling, now, tell, say)
-        for one in standings(place, entries, now()):
-            if one.is_cut_off:
-                desk.cut_off(one.entry)
         # another run may have done it meanwhile
-        for order, group in _orders(
-            [one for one in standings(place, entries, now(), again=again) if one.is_due]
-        ):
+        found = standings(place, entries, now(), again=again)
+        if cut := [one.entry for one in found if one.is_cut_off]:
+            for entry in cut:
+                desk.cut_off(entry)
+            found = standings(place, entries, now(), again=again)
+        for order, group in _orders([one for one in found if one.is_due]):
             desk.run(order, group)
         for entry in entries:
             if any(run.report == entry.name for run in desk.ended):
@@ -262,8 +262,7 @@ def checked(project: paths.Project, names: Sequence[str], given: Mapping[str, An
     try:
         return batch.check_notebook(project, given)
     except ParameterError as error:
-        whose = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        raise ParameterError(f"{FILE}, parameters of {whose}: {error}") from error
+        raise ParameterError(f"{FILE}, parameters of {shown.several(names)}: {error}") from error
 
 
 def batches(*, jobs: int = 1, say: Callable[[str], None] = lambda message: None) -> Maker:
