@@ -33,6 +33,7 @@ FLOORS = (
     "present.wording",
     "present.pictures",
     "present.tables",
+    "present.house",
     "present.charts",
     "present.tiles",
     "present.minibars",

@@ -4,62 +4,27 @@ Charts hold only the figures they show, so a shared file cannot leak more. Order
 grades worst to best, the earlier audit above the later. Meaning is never carried by colour alone.
 """
 
-import threading
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import altair as alt
 import polars as pl
-from altair.utils import schemapi
 
 from analysis.compare.change import Comparison, SingleAudit
 from analysis.compare.graded import GradedAudit
 from analysis.compare.shares import CHANGE, measure_of
-from analysis.present import wording
+from analysis.present import house, wording
 from analysis.present.pictures import Picture
 from analysis.present.tables import Table
 from analysis.vocabulary import Grade
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
-
-# Altair checks every part of a chart as it is made, which takes most of the time that a chart takes.
-# What is drawn here is fixed, and the tests check charts of every shape against the whole schema.
-# The switch is one for the whole process: two threads that turned it would leave it off for everybody.
-_switch = threading.Lock()
-
-
-def _unchecked(make: Callable[_P, _R]) -> Callable[_P, _R]:
-    @wraps(make)
-    def made(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        with _switch, schemapi.debug_mode(False):
-            return make(*args, **kwargs)
-
-    return made
-
-
 # ids of the figures in a report, by which whoever publishes finds them
 GRADES, CHANGES = "chart-grades", "chart-changes"
-_BELOW_GOOD = "below good, not told apart"
-# Of the Analysis Function's palette. A grade has the same colour on every page, on whatever scale. All
-# have 3 to 1 against white, which parts them: "adequate" has too little against its neighbour without.
-_COLOURS = {
-    Grade.INADEQUATE.value: "#12436D",
-    Grade.REQUIRES_IMPROVEMENT.value: "#28A197",
-    Grade.ADEQUATE.value: "#F46A25",
-    Grade.GOOD.value: "#801650",
-    _BELOW_GOOD: "#A285D1",
-}
-_DARK = ("#12436D", "#801650")
-_INK = "#0B0C0C"
-_WIDTH = 400
+_DARK = (house.NAVY, "#801650")
 _BAR = 40
 _NARROWEST = 0.06
-_FONT = "Arial"
 
 
-@_unchecked
+@house.unchecked
 def before_after(examined: Comparison | SingleAudit, /) -> alt.LayerChart:
     """Case grades before above after: 100% bars, worst grade to best, counts on the segments.
 
@@ -88,7 +53,7 @@ def before_after(examined: Comparison | SingleAudit, /) -> alt.LayerChart:
             order=order,
             color=alt.Color(
                 "grade:N",
-                scale=alt.Scale(domain=shown, range=[_COLOURS[name] for name in shown]),
+                scale=alt.Scale(domain=shown, range=[house.COLOURS[name] for name in shown]),
                 legend=alt.Legend(
                     title=None, orient="top", columns=2 if len(shown) > 3 else 3, symbolType="square"
                 ),
@@ -112,8 +77,8 @@ def before_after(examined: Comparison | SingleAudit, /) -> alt.LayerChart:
             color=alt.Color("text_colour:N", scale=None),
         )
     )
-    return _styled(
-        [bars, numbers, _row_labels(labels, "audit", above=_BAR // 2 + 6)],
+    return house.styled(
+        [bars, numbers, house.row_labels(labels, "audit", above=_BAR // 2 + 6)],
         title=wording.chart_title(examined),
         subtitle=wording.chart_subtitle(examined),
         description=wording.grades_description(examined),
@@ -132,9 +97,9 @@ def _segments(
         shown = [(grade.value, measure_of(grade)) for grade in grades]
         measures = set(examined.figures.filter(pl.col("period") == period)["measure"])
         if "share_below_good" in measures:
-            shown.insert(0, (_BELOW_GOOD, "share_below_good"))
-            if _BELOW_GOOD not in names:
-                names.insert(0, _BELOW_GOOD)
+            shown.insert(0, (house.BELOW_GOOD, "share_below_good"))
+            if house.BELOW_GOOD not in names:
+                names.insert(0, house.BELOW_GOOD)
         for order, (name, measure) in enumerate(shown):
             row = wording.figure(examined, measure, period) if measure in measures else None
             if row is None or row["value"] is None:
@@ -149,7 +114,7 @@ def _segments(
                     "order": order,
                     # a narrow segment has no room for its number; the table has it
                     "shown": str(row["n_cases"]) if row["value"] > _NARROWEST else "",
-                    "text_colour": "#FFFFFF" if _COLOURS[name] in _DARK else "#000000",
+                    "text_colour": "#FFFFFF" if house.COLOURS[name] in _DARK else "#000000",
                 }
             )
     return names, rows
@@ -162,23 +127,7 @@ def _audit_label(audit: GradedAudit) -> str:
     return f"{wording.capitalised(date)} {kind}, {n}"
 
 
-def _row_labels(labels: list[str], field: str, *, above: int, halo: bool = False) -> alt.Chart:
-    """Names of rows, above them and from the left edge: beside them they would take a phone's width.
-
-    With `halo` it is the white ground of the names, which keeps a line behind them from crossing them.
-    """
-    ground = {"color": "#FFFFFF", "stroke": "#FFFFFF", "strokeWidth": 8, "strokeJoin": "round"}
-    named: alt.Chart = (
-        alt.Chart(alt.Data(values=[{field: label} for label in labels]))
-        .mark_text(
-            align="left", baseline="bottom", dy=-above, fontSize=15, **(ground if halo else {"color": _INK})
-        )
-        .encode(x=alt.XValue(0), y=alt.Y(f"{field}:N", sort=labels), text=alt.Text(f"{field}:N"))
-    )
-    return named
-
-
-@_unchecked
+@house.unchecked
 def changes(pair: Comparison, /) -> alt.LayerChart:
     """The changes in share inadequate and share good: a dot and its interval, and a line at no change.
 
@@ -209,11 +158,11 @@ def changes(pair: Comparison, /) -> alt.LayerChart:
     )
     x = alt.X("lower:Q", title="Change in percentage points", axis=axis)
     whiskers = (
-        alt.Chart(data).mark_rule(strokeWidth=4, color="#12436D").encode(x=x, x2=alt.X2("upper:Q"), y=y)
+        alt.Chart(data).mark_rule(strokeWidth=4, color=house.NAVY).encode(x=x, x2=alt.X2("upper:Q"), y=y)
     )
     dots = (
         alt.Chart(data)
-        .mark_point(filled=True, size=190, color="#12436D", opacity=1)
+        .mark_point(filled=True, size=190, color=house.NAVY, opacity=1)
         .encode(
             x=alt.X("value:Q"),
             y=y,
@@ -225,66 +174,22 @@ def changes(pair: Comparison, /) -> alt.LayerChart:
         )
     )
     zero = alt.Data(values=[{"zero": 0, "label": "no change"}])
-    line = alt.Chart(zero).mark_rule(strokeDash=[5, 4], strokeWidth=2, color=_INK).encode(x=alt.X("zero:Q"))
+    line = (
+        alt.Chart(zero).mark_rule(strokeDash=[5, 4], strokeWidth=2, color=house.INK).encode(x=alt.X("zero:Q"))
+    )
     label = (
         alt.Chart(zero)
-        .mark_text(baseline="bottom", fontSize=15, color=_INK, y=-4)
+        .mark_text(baseline="bottom", fontSize=15, color=house.INK, y=-4)
         .encode(x=alt.X("zero:Q"), text=alt.Text("label:N"))
     )
-    rows_named = [_row_labels(names, "measure", above=14, halo=halo) for halo in (True, False)]
-    return _styled(
+    rows_named = [house.row_labels(names, "measure", above=14, halo=halo) for halo in (True, False)]
+    return house.styled(
         [line, label, whiskers, dots, *rows_named],
         title=wording.change_chart_title(pair),
         subtitle=wording.change_chart_subtitle(pair),
         description=wording.change_description(pair),
         height=66 * max(len(rows), 1),
     )
-
-
-def _styled(
-    layers: list[alt.Chart], *, title: str, subtitle: str, description: str, height: int
-) -> alt.LayerChart:
-    # All at once: each `.properties()` or `.configure_…()` of a layered chart copies every layer.
-    return alt.LayerChart(
-        layer=layers,
-        width=_WIDTH,
-        height=height,
-        title=alt.Title(text=title, subtitle=_broken(subtitle)),
-        description=description,
-        config=_style(),
-    )
-
-
-def _style() -> alt.Config:
-    text: dict[str, Any] = {"labelFont": _FONT, "titleFont": _FONT, "labelFontSize": 15, "titleFontSize": 15}
-    return alt.Config(
-        view=alt.ViewConfig(stroke=None),
-        axis=alt.AxisConfig(
-            **text, labelColor=_INK, titleColor=_INK, titleFontWeight="normal", titlePadding=10
-        ),
-        legend=alt.LegendConfig(labelFont=_FONT, labelFontSize=15, labelColor=_INK, labelLimit=400),
-        text=alt.MarkConfig(font=_FONT),
-        title=alt.TitleConfig(
-            font=_FONT,
-            subtitleFont=_FONT,
-            fontSize=18,
-            subtitleFontSize=14,
-            color=_INK,
-            subtitleColor="#3D3D3D",
-            anchor="start",
-            offset=18,
-        ),
-    )
-
-
-def _broken(text: str, width: int = 60) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
-            lines.append(word)
-        else:
-            lines[-1] = f"{lines[-1]} {word}".strip()
-    return lines
 
 
 def picture(chart: alt.LayerChart, /, *, name: str, table: Table | None = None) -> Picture:
