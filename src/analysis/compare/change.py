@@ -27,6 +27,8 @@ FEWEST_CASES = 20
 POWER = 0.8
 # what the probability of superiority is if neither audit has the better grades
 NEUTRAL = 0.5
+# of a count: whole, save where a case is taken to stand for more than one
+Cases = int | Fraction
 EARLIER, LATER = "the earlier audit", "the later audit"
 
 
@@ -247,11 +249,17 @@ def _change(
 
 
 def share_change(
-    n_before: int, base_before: int, n_after: int, base_after: int, /, *, confidence: float = CONFIDENCE
+    n_before: Cases,
+    base_before: Cases,
+    n_after: Cases,
+    base_after: Cases,
+    /,
+    *,
+    confidence: float = CONFIDENCE,
 ) -> Estimate:
     """The share after less the share before, as a fraction, with its Newcombe interval.
 
-    Newcombe 1998, Statistics in Medicine 17:873, method 10.
+    Newcombe 1998, Statistics in Medicine 17:873, method 10. Cases may be fractions, for what-ifs.
 
     Raises:
         ValueError: if an audit has no cases, or more counted than audited.
@@ -261,7 +269,10 @@ def share_change(
     for n, base in ((n_before, base_before), (n_after, base_after)):
         shares.share(n, base)
     lower, upper = confint_proportions_2indep(
-        n_after, base_after, n_before, base_before, method="newcomb", compare="diff", alpha=1 - confidence
+        *map(float, (n_after, base_after, n_before, base_before)),
+        method="newcomb",
+        compare="diff",
+        alpha=1 - confidence,
     )
     # exact, so that 2.5 points are 2.5 points when they are rounded
     value = Fraction(n_after, base_after) - Fraction(n_before, base_before)
@@ -269,7 +280,7 @@ def share_change(
 
 
 def superiority(
-    before: Sequence[int], after: Sequence[int], /, *, confidence: float = CONFIDENCE
+    before: Sequence[Cases], after: Sequence[Cases], /, *, confidence: float = CONFIDENCE
 ) -> Estimate:
     """The chance that a case of `after` has the better grade than one of `before`, ties as half.
 
@@ -277,7 +288,7 @@ def superiority(
     the two audits have no grade in common, or a single one, there is no spread and no interval.
 
     Args:
-        before: cases at each grade, worst to best.
+        before: cases at each grade, worst to best; they may be fractions, for what-ifs.
         after: the same for the later audit.
         confidence: level of the interval.
 
@@ -292,7 +303,7 @@ def superiority(
         raise ValueError("an audit of fewer than 2 cases has no spread to judge by")
     # statsmodels divides by the spread, which is 0 where the audits share no grade or only one
     with np.errstate(invalid="ignore", divide="ignore"):
-        ranks = rank_compare_2ordinal(np.asarray(after), np.asarray(before))
+        ranks = rank_compare_2ordinal(*(np.asarray([float(n) for n in counts]) for counts in (after, before)))
         lower, upper = ranks.conf_int(alpha=1 - confidence)
     below = [sum(before[:i]) * 2 + n for i, n in enumerate(before)]
     value = float(
@@ -403,7 +414,6 @@ def evidence_of(
         after: the same for the later audit.
         confidence: level of the intervals; the exact test is held to the same.
     """
-    is_mixed = direction is Direction.MIXED
     # on the scale of four grades the middle ones may outweigh a shift of the outer ones
     agrees = ordinal is not None and (
         (direction is Direction.BETTER and ordinal.value > 0.5)
@@ -413,28 +423,71 @@ def evidence_of(
     by_both = all(contrast.excludes(0) for contrast in contrasts)
     if not (by_ordinal or by_both):
         return Evidence.CANNOT_TELL
-    exact = (
-        alternatives.freeman_halton_p((before, after))
-        if is_mixed
-        else alternatives.permutation_p(before, after)
-    )
-    return Evidence.CLEAR if exact <= 1 - confidence else Evidence.CANNOT_TELL
+    is_borne_out = exact_p(direction, before, after) <= 1 - confidence
+    return Evidence.CLEAR if is_borne_out else Evidence.CANNOT_TELL
+
+
+def exact_p(direction: Direction, before: Sequence[int], after: Sequence[int], /) -> float:
+    """The p-value, 0-1, of the exact test that a verdict has to agree with.
+
+    Args:
+        direction: what the counts did: the test of any difference if they point both ways, else of a
+            shift.
+        before: cases at each grade of the earlier audit, worst to best.
+        after: the same for the later audit.
+
+    Raises:
+        ValueError: if an audit has no cases, or the two differ in their number of grades.
+    """
+    if direction is Direction.MIXED:
+        return alternatives.freeman_halton_p((before, after))
+    return alternatives.permutation_p(before, after)
 
 
 def direction_of(baseline: GradedAudit, follow_up: GradedAudit, /) -> Direction:
     """What the counts did, compared as exact fractions; unknown if a needed count is missing."""
-    moves = []
+    gains = []
     for grade, sign in ((Grade.GOOD, 1), (Grade.INADEQUATE, -1)):
         x, n, y, m = baseline.count(grade), baseline.n_cases, follow_up.count(grade), follow_up.n_cases
         if x is None or y is None or not n or not m:
             return Direction.UNKNOWN
-        change = Fraction(y, m) - Fraction(x, n)
-        moves.append(0 if change == 0 else sign * (1 if change > 0 else -1))
-    if 1 in moves and -1 in moves:
+        gains.append(sign * (Fraction(y, m) - Fraction(x, n)))
+    return _direction(gains)
+
+
+def verdict_on(
+    before: Sequence[int], after: Sequence[int], /, *, confidence: float = CONFIDENCE
+) -> tuple[Verdict, Estimate]:
+    """What complete counts would be called, however few they are, and their probability of superiority.
+
+    For counts that no page prints: what if some cases had been graded otherwise?
+
+    Args:
+        before: cases at each grade of the earlier audit, worst to best.
+        after: the same for the later audit.
+        confidence: level of all intervals.
+
+    Raises:
+        ValueError: if the two differ in length, or an audit has fewer than 2 cases.
+    """
+    ordinal = superiority(before, after, confidence=confidence)
+    bases = sum(before), sum(after)
+    contrasts = [
+        share_change(before[end], bases[0], after[end], bases[1], confidence=confidence) for end in (-1, 0)
+    ]
+    direction = _direction([contrasts[0].value, -contrasts[1].value])
+    evidence = evidence_of(direction, contrasts, ordinal, before, after, confidence=confidence)
+    return Verdict(direction, evidence), ordinal
+
+
+def _direction(gains: Sequence[float | Fraction]) -> Direction:
+    """The direction of exact changes, each above 0 where it is for the better."""
+    is_better, is_worse = any(gain > 0 for gain in gains), any(gain < 0 for gain in gains)
+    if is_better and is_worse:
         return Direction.MIXED
-    if 1 in moves:
+    if is_better:
         return Direction.BETTER
-    return Direction.WORSE if -1 in moves else Direction.LEVEL
+    return Direction.WORSE if is_worse else Direction.LEVEL
 
 
 def _missing_counts(baseline: GradedAudit, follow_up: GradedAudit) -> str | None:

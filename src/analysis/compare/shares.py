@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import dataframely as dy
 import polars as pl
@@ -72,11 +73,11 @@ class Estimate:
         return self.lower > point or self.upper < point
 
 
-def share(n: int, base: int, /, *, confidence: float = CONFIDENCE) -> Estimate:
+def share(n: int | Fraction, base: int | Fraction, /, *, confidence: float = CONFIDENCE) -> Estimate:
     """The share `n / base` with its Wilson interval.
 
     Args:
-        n: cases counted, 0 to `base`.
+        n: cases counted, 0 to `base`; they may be fractions, for what-ifs.
         base: audited cases, at least 1.
         confidence: level of the interval, between 0 and 1.
 
@@ -90,9 +91,9 @@ def share(n: int, base: int, /, *, confidence: float = CONFIDENCE) -> Estimate:
         raise ValueError("a share needs at least one audited case")
     if not 0 <= n <= base:
         raise ValueError(f"{n} of {base} is no share")
-    lower, upper = proportion_confint(n, base, alpha=1 - confidence, method="wilson")
+    lower, upper = proportion_confint(float(n), float(base), alpha=1 - confidence, method="wilson")
     # the ends of 0 of n and n of n are 0 and 1 exactly; floating point may miss them by 1e-17
-    return Estimate(n / base, max(0.0, float(lower)), min(1.0, float(upper)))
+    return Estimate(float(n / base), max(0.0, float(lower)), min(1.0, float(upper)))
 
 
 def share_rows(audit: GradedAudit, /, *, period: str, confidence: float) -> list[dict[str, object]]:
