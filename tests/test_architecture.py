@@ -31,6 +31,8 @@ FLOORS = (
     "compare.pooling",
     "compare.funnel",
     "compare.sensitivity",
+    "compare.regression",
+    "compare.national",
     "present.plainly",
     "present.definitions",
     "present.wording",

@@ -267,7 +267,7 @@ def share_change(
     from statsmodels.stats.proportion import confint_proportions_2indep
 
     for n, base in ((n_before, base_before), (n_after, base_after)):
-        shares.share(n, base)
+        shares.check_share(n, base)
     lower, upper = confint_proportions_2indep(
         *map(float, (n_after, base_after, n_before, base_before)),
         method="newcomb",

@@ -87,13 +87,22 @@ def share(n: int | Fraction, base: int | Fraction, /, *, confidence: float = CON
     # where it is called, as it takes seconds to import: see compare.change
     from statsmodels.stats.proportion import proportion_confint
 
+    check_share(n, base)
+    lower, upper = proportion_confint(float(n), float(base), alpha=1 - confidence, method="wilson")
+    # the ends of 0 of n and n of n are 0 and 1 exactly; floating point may miss them by 1e-17
+    return Estimate(float(n / base), max(0.0, float(lower)), min(1.0, float(upper)))
+
+
+def check_share(n: int | Fraction, base: int | Fraction, /) -> None:
+    """Refuse counts that make no share.
+
+    Raises:
+        ValueError: if there are no cases, or more counted than audited.
+    """
     if base < 1:
         raise ValueError("a share needs at least one audited case")
     if not 0 <= n <= base:
         raise ValueError(f"{n} of {base} is no share")
-    lower, upper = proportion_confint(float(n), float(base), alpha=1 - confidence, method="wilson")
-    # the ends of 0 of n and n of n are 0 and 1 exactly; floating point may miss them by 1e-17
-    return Estimate(float(n / base), max(0.0, float(lower)), min(1.0, float(upper)))
 
 
 def share_rows(audit: GradedAudit, /, *, period: str, confidence: float) -> list[dict[str, object]]:
