@@ -6,22 +6,38 @@
     analysis.charts.before_after(pair)                     # altair chart
     analysis.tables.before_after(pair)                     # great_tables table
 
-`analysis.report` gives what a force's report draws on, `analysis.sections` shows it.
+`analysis.forces.<tab>` completes the names of forces. `analysis.national_picture` takes all forces
+together, `analysis.national` shows it; `analysis.report` gives what a force's report draws on,
+`analysis.sections` shows that.
 """
 
+import difflib
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analysis.present import charts, quality, sections, tables, wording
-    from analysis.surface import Comparison, compare, load_audits, load_evidence, report
+    from analysis.present import charts, national, quality, sections, tables, wording
+    from analysis.surface import (
+        Comparison,
+        compare,
+        load_audits,
+        load_evidence,
+        national_picture,
+        report,
+    )
+    from analysis.vocabulary import Forces
+
+    forces: Forces
 
 __all__ = [
     "Comparison",
     "charts",
     "compare",
+    "forces",
     "load_audits",
     "load_evidence",
+    "national",
+    "national_picture",
     "quality",
     "report",
     "sections",
@@ -35,16 +51,25 @@ __all__ = [
 import_module("analysis.compare")
 globals().pop("compare")
 
-_MODULES = ("charts", "quality", "sections", "tables", "wording")
+# what is looked up in `analysis.surface` is not named here
+_MODULES = {
+    name: f"analysis.present.{name}"
+    for name in ("charts", "national", "quality", "sections", "tables", "wording")
+}
 
 
 def __getattr__(name: str) -> Any:
     # heavy libraries are imported when first asked for
     if name in _MODULES:
-        return import_module(f"analysis.present.{name}")
+        return import_module(_MODULES[name])
+    if name == "forces":
+        # read anew if the file changed: see vocabulary
+        return import_module("analysis.vocabulary").forces()
     if name in __all__:
         return getattr(import_module("analysis.surface"), name)
-    raise AttributeError(f"module 'analysis' has no attribute {name!r}")
+    near = difflib.get_close_matches(name, __all__, n=3, cutoff=0.6)
+    hint = f": did you mean {' or '.join(near)}?" if near else ""
+    raise AttributeError(f"module 'analysis' has no attribute {name!r}{hint}", name=None)
 
 
 def __dir__() -> list[str]:

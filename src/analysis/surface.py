@@ -1,17 +1,20 @@
-"""What a researcher calls: the cleaned tables, a comparison that can speak, and a force's report."""
+"""What a researcher calls: the cleaned tables, a comparison that can speak, a force's report, all forces."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import polars as pl
 
 from analysis import paths, vocabulary
-from analysis.compare import change
+from analysis.compare import change, national
 from analysis.compare.change import NoAudit, SingleAudit
+from analysis.compare.national import KINDS, NationalPicture
 from analysis.compare.shares import CONFIDENCE
 from analysis.evidence import cleaning
 from analysis.evidence.cleaning import Evidence
 from analysis.present import wording
 from analysis.present.sections import ForceReport
+from analysis.vocabulary import Force
 
 
 class NoComparisonError(Exception):
@@ -33,6 +36,14 @@ class Comparison(change.Comparison):
 
     def __repr__(self) -> str:
         return f"{self.headline}\n{wording.compared(self)} Verdict: {self.verdict}."
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the headline, the verdict, and the counts and changes as tables."""
+        from analysis.present import sections, tables
+
+        told = sections.paragraphs([self.headline, f"{wording.compared(self)} Verdict: {self.verdict}."])
+        shown = (tables.before_after(self), tables.changes(self))
+        return str(told.html) + "".join(table.as_raw_html() for table in shown)
 
 
 def load_evidence() -> Evidence:
@@ -59,7 +70,7 @@ def compare(
     audits: pl.DataFrame,
     /,
     *,
-    force: str,
+    force: str | Force,
     baseline: str | None = None,
     follow_up: str | None = None,
     confidence: float = CONFIDENCE,
@@ -68,7 +79,7 @@ def compare(
 
     Args:
         audits: one row per audit (schema `Audit`), as from `load_audits`.
-        force: slug, name or alias of a force.
+        force: slug, name or alias of a force, or one of `analysis.forces`.
         baseline: inspection id of the earlier audit; by default the last full inspection that was
             followed up.
         follow_up: inspection id of the later audit; by default the next review or re-inspection.
@@ -92,11 +103,52 @@ def compare(
     return Comparison(**{one.name: getattr(examined, one.name) for one in fields(examined)})
 
 
+def national_picture(
+    audits: pl.DataFrame,
+    /,
+    *,
+    kinds: str | Sequence[str] = KINDS,
+    scale: str = vocabulary.THREE_GRADES.name,
+    first: str | None = None,
+    last: str | None = None,
+    confidence: float = CONFIDENCE,
+) -> NationalPicture:
+    """All 43 forces together: what is known of whom, what follow-ups show, and who is unusual.
+
+    Methods and their sources: docs/method.md, section 1, item 5. No force is ranked.
+
+    Args:
+        audits: one row per audit (schema `Audit`), as from `load_audits`.
+        kinds: slugs of the kinds of inspection to look at, as a sequence or with commas between:
+            "initial, review, re-inspection".
+        scale: name of the scale of case grades, for example "three grades".
+        first: the earliest year or month of fieldwork, as "2021" or "2021-04"; null or empty for none.
+        last: the latest, included; null or empty for none.
+        confidence: level of all intervals, at least 0.5 and below 1.
+
+    Returns:
+        The picture. Shares and changes are fractions; forces stand in alphabetical order.
+
+    Raises:
+        ScopeError: if a kind or scale is unknown, the message naming near matches; if the period is
+            none, the confidence is no level, or no audit is left.
+    """
+    asked = kinds.split(",") if isinstance(kinds, str) else kinds
+    scope = national.scope(
+        kinds=[kind.strip() for kind in asked if kind.strip()],
+        scale=scale,
+        first=first or None,
+        last=last or None,
+        confidence=confidence,
+    )
+    return national.picture(audits, forces=vocabulary.forces().slugs, scope=scope)
+
+
 def report(
     evidence: Evidence,
     /,
     *,
-    force: str,
+    force: str | Force,
     baseline: str | None = None,
     follow_up: str | None = None,
     confidence: float = CONFIDENCE,

@@ -175,7 +175,10 @@ class Force:
 
 
 class Forces:
-    """The list of forces, in alphabetical order of slug, with tolerant and strict look-up."""
+    """The list of forces, in alphabetical order of slug, with tolerant and strict look-up.
+
+    Each force is an attribute too, by its slug with underscores: `forces.west_midlands`.
+    """
 
     def __init__(self, forces: Iterable[Force]):
         self._by_slug = {force.slug: force for force in sorted(forces, key=lambda force: force.slug)}
@@ -195,6 +198,21 @@ class Forces:
 
     def __len__(self) -> int:
         return len(self._by_slug)
+
+    def __getattr__(self, name: str) -> Force:
+        # what looks into any object for special names must not be told of forces
+        if name.startswith("_"):
+            raise AttributeError(name)
+        force = self._by_slug.get(name.replace("_", "-"))
+        if force is None:
+            raise AttributeError(f'No force is called "{name}". {self.suggestion(name)}')
+        return force
+
+    def __dir__(self) -> list[str]:
+        return [*(slug.replace("-", "_") for slug in self._by_slug), *super().__dir__()]
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{force.slug}: {force.full_name}" for force in self)
 
     @property
     def slugs(self) -> tuple[str, ...]:
@@ -240,13 +258,13 @@ class Forces:
         return "The 43 forces are listed in data/raw/forces.csv."
 
 
-def force(name: str, /) -> Force:
-    """The force called `name`: a slug, a name or an alias as in `forces.csv`.
+def force(name: str | Force, /) -> Force:
+    """The force called `name`: a slug, a name or an alias as in `forces.csv`. A force is what it is.
 
     Raises:
         VocabularyError: if no force is called that; the message names near matches.
     """
-    return forces().named(name)
+    return name if isinstance(name, Force) else forces().named(name)
 
 
 def forces(raw: Path | None = None, /) -> Forces:

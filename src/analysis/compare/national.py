@@ -655,9 +655,13 @@ def _figures(picture: NationalPicture) -> dy.DataFrame[NationalFigure]:
     for number, made_up in enumerate(picture.regressions):
         how = ("as_seen", "at_most")[number]
         of_all = f"forces that were made up, as different as {('they seem', 'the counts allow')[number]}"
-        for measure, both in (("share_inadequate", made_up.inadequate), ("share_good", made_up.good)):
+        for measure, both, moved in (
+            ("share_inadequate", made_up.inadequate, made_up.inadequate_change),
+            ("share_good", made_up.good, made_up.good_change),
+        ):
             add(f"regression_{measure}_{how}", ALL, BASELINE, both[0], base=made_up.base_before, note=of_all)
             add(f"regression_{measure}_{how}", ALL, FOLLOW_UP, both[1], base=made_up.base_after, note=of_all)
+            add(f"regression_{measure}_{how}", ALL, CHANGE, moved, note=of_all)
         add(f"regression_better_{how}", ALL, CHANGE, made_up.better, note=of_all)
         add(f"regression_clear_better_{how}", ALL, CHANGE, made_up.clear_better, note=of_all)
     for pair in picture.pairs:

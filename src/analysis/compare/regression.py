@@ -34,8 +34,10 @@ class Regression:
         chosen: the part of forces that were chosen: those with the highest share inadequate.
         concentration: how alike forces are: their shares vary as if known from so many cases; null if
             all are alike.
-        inadequate: share inadequate of those chosen, in the first and in the second audit.
+        inadequate: share inadequate of those chosen, in the first and in the second audit, on average.
         good: the same for share good.
+        inadequate_change: the second share inadequate less the first, on average.
+        good_change: the same for share good.
         better: how often the counts of those chosen moved for the better.
         clear_better: how often that would have been called clear.
     """
@@ -46,6 +48,8 @@ class Regression:
     concentration: float | None
     inadequate: tuple[Estimate, Estimate]
     good: tuple[Estimate, Estimate]
+    inadequate_change: Estimate
+    good_change: Estimate
     better: Estimate
     clear_better: Estimate
 
@@ -84,8 +88,10 @@ def regression_to_the_mean(
         ValueError: if the shares do not add to 1, an audit has fewer than 2 cases, or a part or a
             number is out of its range.
     """
-    mean = np.asarray(shares, dtype=np.float64)
-    if mean.ndim != 1 or (mean < 0).any() or not math.isclose(float(mean.sum()), 1, abs_tol=1e-9):
+    from scipy import stats
+
+    centre = np.asarray(shares, dtype=np.float64)
+    if centre.ndim != 1 or (centre < 0).any() or not math.isclose(float(centre.sum()), 1, abs_tol=1e-9):
         raise ValueError("Shares must be fractions that add to 1, one for each grade.")
     if min(base_before, base_after) < 2:
         raise ValueError("Each audit needs at least 2 cases.")
@@ -95,52 +101,44 @@ def regression_to_the_mean(
         raise ValueError("At least 2 forces must be judged, and no more than are chosen.")
     generator = np.random.default_rng(seed)
     if concentration is None:
-        own = np.tile(mean, (n_forces, 1))
+        own = np.tile(centre, (n_forces, 1))
     else:
         # a grade that no case has keeps no share
-        own = np.zeros((n_forces, len(mean)))
-        own[:, mean > 0] = generator.dirichlet(mean[mean > 0] * concentration, size=n_forces)
+        own = np.zeros((n_forces, len(centre)))
+        own[:, centre > 0] = generator.dirichlet(centre[centre > 0] * concentration, size=n_forces)
     before, after = (generator.multinomial(base, own) for base in (base_before, base_after))
     # ties are broken by chance, as an order of forces would have to be
     order = np.lexsort((generator.random(n_forces), -before[:, 0]))
     picked = order[: round(n_forces * chosen)]
     before, after = before[picked], after[picked]
-    gains = np.stack(
-        [
-            after[:, -1] / base_after - before[:, -1] / base_before,
-            before[:, 0] / base_before - after[:, 0] / base_after,
-        ]
-    )
-    is_better = (gains > 0).any(axis=0) & ~(gains < 0).any(axis=0)
+    first, second = before / base_before, after / base_after
+    moved = second - first
+    is_good_up, is_inadequate_up = moved[:, -1] > 0, moved[:, 0] > 0
+    is_good_down, is_inadequate_down = moved[:, -1] < 0, moved[:, 0] < 0
+    is_better = (is_good_up | is_inadequate_down) & ~(is_good_down | is_inadequate_up)
     some = generator.permutation(len(picked))[:n_judged]
     verdicts = [
         verdict_on(before[one].tolist(), after[one].tolist(), confidence=confidence)[0] for one in some
     ]
+    reach = float(stats.norm.ppf((1 + confidence) / 2)) / math.sqrt(len(picked))
+
+    def mean(values: NDArray[np.float64]) -> Estimate:
+        value, spread = float(values.mean()), float(values.std(ddof=1))
+        return Estimate(value, value - reach * spread, value + reach * spread)
+
     n_clear = sum(one.evidence is Evidence.CLEAR and one.direction is Direction.BETTER for one in verdicts)
     return Regression(
         base_before=base_before,
         base_after=base_after,
         chosen=chosen,
         concentration=concentration,
-        inadequate=(
-            _mean(before[:, 0] / base_before, confidence=confidence),
-            _mean(after[:, 0] / base_after, confidence=confidence),
-        ),
-        good=(
-            _mean(before[:, -1] / base_before, confidence=confidence),
-            _mean(after[:, -1] / base_after, confidence=confidence),
-        ),
+        inadequate=(mean(first[:, 0]), mean(second[:, 0])),
+        good=(mean(first[:, -1]), mean(second[:, -1])),
+        inadequate_change=mean(moved[:, 0]),
+        good_change=mean(moved[:, -1]),
         better=share(int(is_better.sum()), len(picked), confidence=confidence),
         clear_better=share(n_clear, len(some), confidence=confidence),
     )
-
-
-def _mean(values: NDArray[np.float64], *, confidence: float) -> Estimate:
-    from scipy import stats
-
-    value = float(values.mean())
-    reach = float(stats.norm.ppf((1 + confidence) / 2)) * float(values.std(ddof=1)) / math.sqrt(len(values))
-    return Estimate(value, value - reach, value + reach)
 
 
 def concentration(shares: Sequence[float], spread: float, /) -> float | None:

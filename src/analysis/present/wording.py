@@ -429,12 +429,13 @@ def change_sentence(pair: Comparison, grade: Grade, /) -> str:
     after = figure(pair, measure_of(grade), FOLLOW_UP)
     return (
         f"Share graded {grade.value}: {count_and_share(before)} in {when(pair.baseline)}, "
-        f"{count_and_share(after)} in {when(pair.follow_up)}. That is {_movement(row['value'])}. "
-        f"Anything from {_movement(row['lower'])} to {_movement(row['upper'])} fits these counts."
+        f"{count_and_share(after)} in {when(pair.follow_up)}. That is {movement(row['value'])}. "
+        f"Anything from {movement(row['lower'])} to {movement(row['upper'])} fits these counts."
     )
 
 
-def _movement(change: float) -> str:
+def movement(change: float, /) -> str:
+    """A change of a share in words: "a rise of 15 percentage points", "no change"."""
     size = points(change)
     if size == "0":
         return (
@@ -589,8 +590,8 @@ def change_description(pair: Comparison, /) -> str:
             told.append(f"Share {grade.value}: {row['note']}.")
         else:
             told.append(
-                f"Share {grade.value}: {_movement(row['value'])}, range from {_movement(row['lower'])} to "
-                f"{_movement(row['upper'])}."
+                f"Share {grade.value}: {movement(row['value'])}, range from {movement(row['lower'])} to "
+                f"{movement(row['upper'])}."
             )
     return f"A dot and range for each change, beside a line that marks no change. {' '.join(told)}"
 
