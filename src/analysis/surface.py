@@ -58,10 +58,16 @@ def load_evidence() -> Evidence:
 def load_audits() -> pl.DataFrame:
     """The audits of the project: one row per set of graded case files (schema `Audit`).
 
-    Ordered by force, then date, area and who graded. Unknown counts are null.
+    Ordered by force, then date, area and who graded. Unknown counts are null, never 0; counts are numbers
+    of audited cases. Which pages they rest on: `load_evidence().statements`.
 
     Raises:
         EvidenceError: if the raw files cannot be cleaned.
+
+    Example:
+        >>> audits = load_audits()
+        >>> audits.filter(inspection_id="warwickshire-2023-02-review").select("n_cases", "n_good").row(0)
+        (34, 9)
     """
     return load_evidence().audits
 
@@ -90,6 +96,13 @@ def compare(
         NoComparisonError: if the force has no two audits to compare.
         SelectionError: if an audit asked for does not exist or is not in date order.
         ValueError: if `confidence` is below 0.5 or not below 1.
+
+    Example:
+        >>> pair = compare(load_audits(), force="Warwickshire Police")
+        >>> pair.verdict.direction.value, pair.verdict.evidence.value
+        ('mixed', 'cannot tell')
+        >>> pair.figures.filter(measure="share_good", period="change").select(pl.col("value").round(4), "base").row(0)
+        (-0.0461, 108)
     """
     slug = vocabulary.force(force).slug
     examined = change.examine(
@@ -132,6 +145,11 @@ def national_picture(
     Raises:
         ScopeError: if a kind or scale is unknown, the message naming near matches; if the period is
             none, the confidence is no level, or no audit is left.
+
+    Example:
+        >>> picture = national_picture(load_audits(), first="2021")
+        >>> [pair.force for pair in picture.full_pairs]
+        ['dorset', 'north-yorkshire', 'suffolk', 'warwickshire']
     """
     asked = kinds.split(",") if isinstance(kinds, str) else kinds
     scope = national.scope(
@@ -157,6 +175,10 @@ def report(
 
     Args and errors are those of `compare`, save that a force without two audits is no error.
     An empty text for `baseline` or `follow_up` means the default.
+
+    Example:
+        >>> report(load_evidence(), force="kent")
+        Child protection case grades: Kent Police. No audit of this force has been transcribed.
     """
     slug = vocabulary.force(force).slug
     examined = change.examine(

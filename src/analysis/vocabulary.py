@@ -263,6 +263,13 @@ def force(name: str | Force, /) -> Force:
 
     Raises:
         VocabularyError: if no force is called that; the message names near matches.
+
+    Example:
+        >>> force("Heddlu Gwent").slug
+        'gwent'
+        >>> force("Sufolk")
+        Traceback (most recent call last):
+        analysis.vocabulary.VocabularyError: No force is called "Sufolk". Did you mean suffolk or norfolk?
     """
     return name if isinstance(name, Force) else forces().named(name)
 

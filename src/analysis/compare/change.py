@@ -261,8 +261,20 @@ def share_change(
 
     Newcombe 1998, Statistics in Medicine 17:873, method 10. Cases may be fractions, for what-ifs.
 
+    Args:
+        n_before: cases at the grade in the earlier audit.
+        base_before: audited cases of the earlier audit.
+        n_after: cases at the grade in the later audit.
+        base_after: audited cases of the later audit.
+        confidence: level of the interval.
+
     Raises:
         ValueError: if an audit has no cases, or more counted than audited.
+
+    Example:
+        >>> one = share_change(23, 74, 9, 34)
+        >>> f"{one.value:.4f} ({one.lower:.4f} to {one.upper:.4f})"
+        '-0.0461 (-0.2097 to 0.1450)'
     """
     from statsmodels.stats.proportion import confint_proportions_2indep
 
@@ -294,6 +306,11 @@ def superiority(
 
     Raises:
         ValueError: if the two differ in length, or an audit has fewer than 2 cases.
+
+    Example:
+        >>> one = superiority((28, 23, 23), (10, 15, 9))
+        >>> f"{one.value:.4f} ({one.lower:.4f} to {one.upper:.4f})"
+        '0.5147 (0.4049 to 0.6245)'
     """
     from statsmodels.stats.nonparametric import rank_compare_2ordinal
 
@@ -335,8 +352,19 @@ def smallest_detectable_change(
 
     Two-sided test at `alpha` of two independent proportions, starting from the share before.
 
+    Args:
+        n_before: cases at the grade in the earlier audit.
+        base_before: audited cases of the earlier audit.
+        base_after: audited cases of the later audit.
+        sign: 1 for a rise, -1 for a fall.
+        alpha: level of the test, 1 less the confidence.
+
     Returns:
         The change as a signed fraction; null if even the largest possible one would not show.
+
+    Example:
+        >>> f"{smallest_detectable_change(23, 74, 34, sign=1):.3f}"
+        '0.283'
     """
     from scipy.optimize import brentq
     from statsmodels.stats.proportion import power_proportions_2indep

@@ -28,6 +28,11 @@ def binomial_limits(target: float, base: int, /, *, level: float) -> tuple[float
 
     Raises:
         ValueError: if `target` or `level` is not between 0 and 1, or there are no cases.
+
+    Example:
+        >>> lower, upper = binomial_limits(0.35, 34, level=0.95)
+        >>> f"{lower:.3f} to {upper:.3f}"
+        '0.179 to 0.499'
     """
     if not (0 < target < 1 and 0 < level < 1):
         raise ValueError(f"target and level must lie between 0 and 1, but are {target} and {level}.")

@@ -70,6 +70,11 @@ def pooled(
     Raises:
         ValueError: if there are fewer than two effects, as many variances are not given, one is not
             finite, or a variance is not above 0.
+
+    Example:
+        >>> one = pooled([-0.046, 0.155, 0.192, 0.082], [0.0086, 0.0087, 0.0114, 0.0092])
+        >>> f"{one.mean.value:.2f} ({one.mean.lower:.2f} to {one.mean.upper:.2f}), tau {one.tau.value:.2f}"
+        '0.09 (-0.08 to 0.26), tau 0.04'
     """
     from scipy import stats
 
@@ -136,6 +141,11 @@ def partly_pooled(
     Raises:
         ValueError: as `pooled`, and if there are fewer than three effects: the posterior of tau has
             no end then.
+
+    Example:
+        >>> schools = partly_pooled([28, 8, -3, 7, -1, 1, 18, 12], [225, 100, 256, 121, 81, 121, 100, 324])
+        >>> f"{schools.effects[0].value:.1f} ({schools.effects[0].lower:.1f} to {schools.effects[0].upper:.1f})"
+        '10.2 (-2.1 to 31.6)'
     """
     effect, variance = _checked(effects, variances)
     if len(effect) < FEWEST_TO_PREDICT:

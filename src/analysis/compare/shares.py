@@ -74,15 +74,23 @@ class Estimate:
 
 
 def share(n: int | Fraction, base: int | Fraction, /, *, confidence: float = CONFIDENCE) -> Estimate:
-    """The share `n / base` with its Wilson interval.
+    """The share `n / base` with its Wilson interval (Wilson 1927, JASA 22:209).
 
     Args:
         n: cases counted, 0 to `base`; they may be fractions, for what-ifs.
         base: audited cases, at least 1.
         confidence: level of the interval, between 0 and 1.
 
+    Returns:
+        Fractions 0-1; the interval always holds the share.
+
     Raises:
         ValueError: if there are no cases, or more counted than audited.
+
+    Example:
+        >>> one = share(9, 34)
+        >>> f"{one.value:.3f} ({one.lower:.3f} to {one.upper:.3f})"
+        '0.265 (0.146 to 0.431)'
     """
     # where it is called, as it takes seconds to import: see compare.change
     from statsmodels.stats.proportion import proportion_confint

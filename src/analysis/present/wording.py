@@ -84,7 +84,12 @@ def _rounded(value: float, places: int) -> str:
 
 
 def percent(share: float, /, *, base: int) -> str:
-    """A fraction as a percentage: whole below 100 cases, else with one decimal; half is rounded up."""
+    """A fraction as a percentage: whole below 100 cases, else with one decimal; half is rounded up.
+
+    Example:
+        >>> percent(23 / 74, base=74), percent(96 / 374, base=374), percent(0.125, base=40)
+        ('31%', '25.7%', '13%')
+    """
     return f"{_rounded(share, 0 if base < 100 else 1)}%"
 
 
