@@ -8,11 +8,11 @@ import polars as pl
 from analysis import paths, vocabulary
 from analysis.compare import change, national
 from analysis.compare.change import NoAudit, SingleAudit
-from analysis.compare.national import KINDS, NationalPicture
+from analysis.compare.national import KINDS
 from analysis.compare.shares import CONFIDENCE
 from analysis.evidence import cleaning
 from analysis.evidence.cleaning import Evidence
-from analysis.present import wording
+from analysis.present import national_words, wording
 from analysis.present.sections import ForceReport
 from analysis.vocabulary import Force
 
@@ -44,6 +44,27 @@ class Comparison(change.Comparison):
         told = sections.paragraphs([self.headline, f"{wording.compared(self)} Verdict: {self.verdict}."])
         shown = (tables.before_after(self), tables.changes(self))
         return str(told.html) + "".join(table.as_raw_html() for table in shown)
+
+
+@dataclass(frozen=True, repr=False)
+class NationalPicture(national.NationalPicture):
+    """All forces together: see `analysis.compare.national.NationalPicture` for what it has.
+
+    `analysis.national` shows its parts.
+    """
+
+    @property
+    def headline(self) -> str:
+        """What a reader should take away, in two sentences."""
+        return national_words.headline(self)
+
+    def __repr__(self) -> str:
+        return f"{self.headline}\n{national_words.coverage(self)}\n{national_words.in_scope(self.scope)}"
+
+    def _repr_html_(self) -> str:
+        from analysis.present import sections
+
+        return str(sections.paragraphs(repr(self).splitlines()).html)
 
 
 def load_evidence() -> Evidence:
@@ -159,7 +180,8 @@ def national_picture(
         last=last or None,
         confidence=confidence,
     )
-    return national.picture(audits, forces=vocabulary.forces().slugs, scope=scope)
+    found = national.picture(audits, forces=vocabulary.forces().slugs, scope=scope)
+    return NationalPicture(**{one.name: getattr(found, one.name) for one in fields(found)})
 
 
 def report(

@@ -16,6 +16,7 @@ from analysis.present.sections import Section, bullets, paragraphs
 from analysis.present.tables import Table
 from analysis.vocabulary import Grade
 
+_NO_FUNNEL = "No funnel: fewer than two full inspections have the share."
 _NO_PAIRS = "No force has two audits here of which this share is known."
 
 
@@ -252,7 +253,7 @@ def funnel(picture: NationalPicture, /, *, grade: str, force: str | None = None)
     chosen = grade_named(grade)
     one = picture.funnels.get(chosen)
     if one is None:
-        return paragraphs(["No funnel: fewer than two full inspections have this share."])
+        return paragraphs([_NO_FUNNEL])
     slug = None if force is None else vocabulary.force(force).slug
     rows = [
         {
@@ -289,7 +290,8 @@ def funnel(picture: NationalPicture, /, *, grade: str, force: str | None = None)
 
 def funnel_words(picture: NationalPicture, /) -> Section:
     """How to read the funnels, and what they show."""
-    return paragraphs(national_words.funnel_sentence(one) for one in picture.funnels.values())
+    said = [national_words.funnel_sentence(one) for one in picture.funnels.values()]
+    return paragraphs(said or [_NO_FUNNEL])
 
 
 def regression(picture: NationalPicture, /) -> Picture | Section:

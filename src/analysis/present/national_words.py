@@ -202,8 +202,10 @@ def changes_description(rows: Sequence[tuple[str, Estimate]], /) -> str:
 def funnel_title(funnel: Funnel, /) -> str:
     """The message of a funnel, in ten words or fewer."""
     n_outside = _outside(funnel)
-    lie = "lies" if n_outside < 2 else "lie"
-    return f"{n_outside or 'None'} of {funnel.points.height} audits {lie} outside the inner lines"
+    if n_outside == 0:
+        return f"All {funnel.points.height} audits lie between the inner lines"
+    lie = "lies" if n_outside == 1 else "lie"
+    return f"{n_outside} of {funnel.points.height} audits {lie} outside the inner lines"
 
 
 def _outside(funnel: Funnel) -> int:
