@@ -1,5 +1,13 @@
+import copy
+import inspect
+import pickle
+from collections.abc import Callable
+from typing import Any
+
 import polars as pl
 import pytest
+from IPython.core.completer import provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
 
 import analysis
 from analysis.compare.graded import SelectionError
@@ -76,3 +84,68 @@ def test_only_what_is_meant_for_researchers_is_offered() -> None:
     assert dir(analysis) == sorted(analysis.__all__)
     with pytest.raises(AttributeError, match="no attribute 'cmopare'"):
         _ = analysis.cmopare
+
+
+def public_functions() -> list[tuple[str, Callable[..., Any]]]:
+    """Every function that a researcher reaches from `analysis`, by the name under which."""
+    found: list[tuple[str, Callable[..., Any]]] = []
+    for name in analysis.__all__:
+        thing = getattr(analysis, name)
+        if inspect.ismodule(thing):
+            found += [
+                (f"{name}.{inner}", function)
+                for inner, function in vars(thing).items()
+                if inspect.isfunction(function)
+                and function.__module__ == thing.__name__
+                and not inner.startswith("_")
+            ]
+        elif inspect.isfunction(thing):
+            found.append((name, thing))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "function"), public_functions(), ids=lambda one: one if isinstance(one, str) else ""
+)
+def test_every_public_function_says_what_it_takes(name: str, function: Callable[..., Any]) -> None:
+    told = inspect.getdoc(function) or ""
+    parameters = list(inspect.signature(function).parameters)
+    assert told, name
+    # one argument is what the first line is about
+    missing = [one for one in parameters if f"\n    {one}: " not in told] if len(parameters) > 1 else []
+    assert not missing, f"{name} does not say what {missing} are"
+
+
+def test_forces_complete_as_a_researcher_types() -> None:
+    shell = InteractiveShell()
+    shell.run_cell("import analysis")
+    typed = "analysis.forces.wa"
+    with provisionalcompleter():
+        found = [one.text for one in shell.Completer.completions(typed, len(typed))]
+    assert [one for one in found if one.endswith("warwickshire")]
+
+
+def test_a_force_of_the_list_can_be_given_for_its_name(audits: pl.DataFrame) -> None:
+    pair = analysis.compare(audits, force=analysis.forces.north_yorkshire)
+    assert pair.force == "north-yorkshire"
+
+
+def test_a_name_that_is_nearly_right_is_met_with_the_right_one() -> None:
+    with pytest.raises(AttributeError, match="did you mean compare"):
+        _ = analysis.comprae
+    with pytest.raises(AttributeError, match="Did you mean warwickshire"):
+        _ = analysis.forces.warwikshire
+
+
+def test_the_list_of_forces_can_be_copied_and_looked_into() -> None:
+    forces = analysis.forces
+    assert len(pickle.loads(pickle.dumps(forces))) == len(copy.copy(forces)) == 43
+    assert len(repr(forces).splitlines()) == 43
+    assert not hasattr(forces, "_repr_html_")
+
+
+def test_a_comparison_shows_itself_as_headline_verdict_and_tables(audits: pl.DataFrame) -> None:
+    shown = analysis.compare(audits, force="warwickshire")._repr_html_()
+    assert "Mixed picture at Warwickshire Police" in shown
+    assert "direction mixed, evidence cannot tell" in shown
+    assert shown.count("<caption") == 2

@@ -195,8 +195,17 @@ def report(
 ) -> ForceReport:
     """What a force's report draws on, whether the force has two audits, one or none.
 
-    Args and errors are those of `compare`, save that a force without two audits is no error.
-    An empty text for `baseline` or `follow_up` means the default.
+    Args:
+        evidence: every cleaned table, as from `load_evidence`.
+        force: slug, name or alias of a force, or one of `analysis.forces`.
+        baseline: inspection id of the earlier audit; null or empty for the default of `compare`.
+        follow_up: inspection id of the later audit; null or empty for the default of `compare`.
+        confidence: level of all intervals, at least 0.5 and below 1.
+
+    Raises:
+        VocabularyError: if no force is called that; the message names near matches.
+        SelectionError: if an audit asked for does not exist or is not in date order.
+        ValueError: if `confidence` is below 0.5 or not below 1.
 
     Example:
         >>> report(load_evidence(), force="kent")

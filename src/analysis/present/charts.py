@@ -195,7 +195,10 @@ def changes(pair: Comparison, /) -> alt.LayerChart:
 def picture(chart: alt.LayerChart, /, *, name: str, table: Table | None = None) -> Picture:
     """A chart ready to be shared, with the table of its figures, without which no page may show it.
 
-    `name` becomes the id of the figure and must be unique on its page.
+    Args:
+        chart: with a title, a subtitle and a description.
+        name: id of the figure; must be unique on its page.
+        table: the same figures; null where the chart is not put on a page.
 
     Raises:
         ValueError: if the chart has no title or no description, which are what a reader who

@@ -64,6 +64,10 @@ def coverage(picture: NationalPicture, /) -> Table:
 def pairs(picture: NationalPicture, /, *, grade: str) -> Picture | Section:
     """The share at a grade before and after at each force, in alphabetical order, and as a table.
 
+    Args:
+        picture: the national picture.
+        grade: `good` or `inadequate`.
+
     Raises:
         VocabularyError: if the grade is neither good nor inadequate; the message says so.
     """
@@ -121,6 +125,10 @@ def _pairs_table(picture: NationalPicture, grade: Grade) -> Table:
 
 def changes(picture: NationalPicture, /, *, grade: str) -> Picture | Section:
     """The change of a share at each force, their mean, and what one more force may show; and as a table.
+
+    Args:
+        picture: the national picture.
+        grade: `good` or `inadequate`.
 
     Raises:
         VocabularyError: if the grade is neither good nor inadequate; the message says so.

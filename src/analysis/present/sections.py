@@ -37,7 +37,12 @@ class Section:
 
 
 def paragraphs(sentences: Iterable[str], /, *, css: str = "") -> Section:
-    """Each sentence, or group of sentences, as a paragraph."""
+    """Each sentence, or group of sentences, as a paragraph.
+
+    Args:
+        sentences: as plain text, in order.
+        css: class of every paragraph; empty for none.
+    """
     said = list(sentences)
     opening = Markup('<p class="{}">').format(css) if css else Markup("<p>")
     return Section("\n".join(said), Markup("\n").join(opening + escape(one) + Markup("</p>") for one in said))

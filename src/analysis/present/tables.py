@@ -167,7 +167,12 @@ def changes(pair: Comparison, /) -> Table:
 
 
 def areas(audits: Sequence[GradedAudit], /, *, force: str) -> Table:
-    """Audits of single areas of child protection, as counts; one row per audit, in the order given."""
+    """Audits of single areas of child protection, as counts; one row per audit.
+
+    Args:
+        audits: in the order in which they are to stand.
+        force: slug of the force.
+    """
     return _audits(
         audits,
         name="table-areas",
@@ -177,7 +182,12 @@ def areas(audits: Sequence[GradedAudit], /, *, force: str) -> Table:
 
 
 def other_audits(audits: Sequence[GradedAudit], /, *, force: str) -> Table:
-    """Further audits of all areas that are not part of the comparison, with why; in the order given."""
+    """Further audits of all areas that are not part of the comparison, with why; one row per audit.
+
+    Args:
+        audits: in the order in which they are to stand.
+        force: slug of the force.
+    """
     return _audits(
         audits,
         name="table-other-audits",

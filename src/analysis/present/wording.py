@@ -59,6 +59,11 @@ _MONTHS = (
 def figure(examined: Comparison | SingleAudit, measure: str, period: str, /) -> dict[str, Any]:
     """One row of `examined.figures` as a mapping.
 
+    Args:
+        examined: what the figures are of.
+        measure: name of the measure, for example `share_good`.
+        period: `baseline`, `follow_up` or `change`.
+
     Raises:
         KeyError: if there is no such figure.
     """
@@ -85,6 +90,10 @@ def _rounded(value: float, places: int) -> str:
 
 def percent(share: float, /, *, base: int) -> str:
     """A fraction as a percentage: whole below 100 cases, else with one decimal; half is rounded up.
+
+    Args:
+        share: a fraction 0-1.
+        base: audited cases that it is of.
 
     Example:
         >>> percent(23 / 74, base=74), percent(96 / 374, base=374), percent(0.125, base=40)
@@ -136,7 +145,12 @@ def is_in_points(row: Mapping[str, Any], /) -> bool:
 
 
 def figure_text(row: dict[str, Any], key: str, /) -> str:
-    """The value, or an end of its interval, of a row of figures: "31%", "+5 points", "not known"."""
+    """The value, or an end of its interval, of a row of figures: "31%", "+5 points", "not known".
+
+    Args:
+        row: of the figures, as a mapping.
+        key: `value`, `lower` or `upper`.
+    """
     if row[key] is None:
         return "" if row["value"] is not None else NOT_KNOWN
     if is_in_points(row):
@@ -148,7 +162,9 @@ def figure_text(row: dict[str, Any], key: str, /) -> str:
 def figure_told(row: dict[str, Any], /, *, confidence: float | None = None) -> str:
     """A row of figures in words: value, range, cases and base; "not known" without a value.
 
-    `confidence` is the level of the range, where it is to be said.
+    Args:
+        row: of the figures, as a mapping.
+        confidence: level of the range, where it is to be said; null where not.
     """
     if row["value"] is None:
         return NOT_KNOWN
@@ -160,7 +176,13 @@ def figure_told(row: dict[str, Any], /, *, confidence: float | None = None) -> s
 
 
 def known_of_forces(n_forces: int, /, *, n_pairs: int, n_single: int) -> str:
-    """How much is known of all forces, in one sentence."""
+    """How much is known of all forces, in one sentence.
+
+    Args:
+        n_forces: all forces.
+        n_pairs: those with two audits.
+        n_single: those with one.
+    """
     return (
         f"Of {n_forces} police forces in England and Wales, {n_pairs} have two audits to compare, {n_single} have one, "
         f"and of {n_forces - n_pairs - n_single} no case grades have been transcribed."
@@ -185,7 +207,12 @@ def share_told(row: dict[str, Any], /) -> str:
 
 
 def of_cases(n: int, base: int, /) -> str:
-    """A count of audited cases with its base: "9 of 34 cases"."""
+    """A count of audited cases with its base: "9 of 34 cases".
+
+    Args:
+        n: cases counted.
+        base: audited cases.
+    """
     return f"{n} of {cases(base)}"
 
 
@@ -240,7 +267,13 @@ def minute(moment: datetime, /) -> str:
 
 
 def version(*, signed: date | None, as_of: date, data_version: str) -> str:
-    """The status of a page: draft or published, and the data behind it. `signed` is null for a draft."""
+    """The status of a page: draft or published, and the data behind it.
+
+    Args:
+        signed: the day on which it was let be published; null for a draft.
+        as_of: the day of the data.
+        data_version: of the data.
+    """
     state = "Draft, not signed off" if signed is None else f"Published {day(signed)}"
     return f"{state}. Data as of {day(as_of)}, version {data_version}."
 
@@ -284,7 +317,12 @@ def periods(examined: Comparison | SingleAudit, /) -> tuple[str, ...]:
 
 
 def audit_of(examined: Comparison | SingleAudit, period: str, /) -> GradedAudit:
-    """The audit of a period."""
+    """The audit of a period.
+
+    Args:
+        examined: a comparison, or the one audit, which is of any period.
+        period: `baseline` or `follow_up`.
+    """
     if isinstance(examined, SingleAudit):
         return examined.audit
     return examined.baseline if period == BASELINE else examined.follow_up
@@ -363,7 +401,12 @@ def _moved(pair: Comparison, grade: Grade) -> str:
 
 
 def audit_sentence(examined: Comparison | SingleAudit, period: str, /) -> str:
-    """What was graded in one audit: "Of the 74 cases that inspectors chose ..., 23 (31%) were good ..."."""
+    """What was graded in one audit: "Of the 74 cases that inspectors chose ..., 23 (31%) were good ...".
+
+    Args:
+        examined: a comparison, or the one audit.
+        period: `baseline` or `follow_up`.
+    """
     audit = audit_of(examined, period)
     about = "" if audit.area == vocabulary.OVERALL else f" about {audit.area}"
     chose = {
@@ -426,7 +469,12 @@ def limits(examined: Comparison | SingleAudit, /) -> str:
 
 
 def change_sentence(pair: Comparison, grade: Grade, /) -> str:
-    """How a share changed and how sure that is: counts, points and the interval, or why it is not known."""
+    """How a share changed and how sure that is: counts, points and the interval, or why it is not known.
+
+    Args:
+        pair: the comparison.
+        grade: whose share is meant.
+    """
     row = figure(pair, measure_of(grade), CHANGE)
     if row["value"] is None:
         return f"Share graded {grade.value}: {row['note']}."
