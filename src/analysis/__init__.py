@@ -16,7 +16,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analysis.compare.filtering import select_audits
     from analysis.present import charts, national, quality, sections, tables, wording
+    from analysis.present.explore import by_area, trend
+    from analysis.present.picker import explorer
+    from analysis.present.planning import power
+    from analysis.publish.takeaway import export
     from analysis.surface import (
         Comparison,
         compare,
@@ -31,17 +36,23 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparison",
+    "by_area",
     "charts",
     "compare",
+    "explorer",
+    "export",
     "forces",
     "load_audits",
     "load_evidence",
     "national",
     "national_picture",
+    "power",
     "quality",
     "report",
     "sections",
+    "select_audits",
     "tables",
+    "trend",
     "wording",
 ]
 
@@ -51,22 +62,26 @@ __all__ = [
 import_module("analysis.compare")
 globals().pop("compare")
 
-# what is looked up in `analysis.surface` is not named here
-_MODULES = {
-    name: f"analysis.present.{name}"
-    for name in ("charts", "national", "quality", "sections", "tables", "wording")
+# heavy libraries are imported when a name is first asked for
+_MODULES = ("charts", "national", "quality", "sections", "tables", "wording")
+_FUNCTIONS = {
+    "by_area": "analysis.present.explore",
+    "explorer": "analysis.present.picker",
+    "export": "analysis.publish.takeaway",
+    "power": "analysis.present.planning",
+    "select_audits": "analysis.compare.filtering",
+    "trend": "analysis.present.explore",
 }
 
 
 def __getattr__(name: str) -> Any:
-    # heavy libraries are imported when first asked for
     if name in _MODULES:
-        return import_module(_MODULES[name])
+        return import_module(f"analysis.present.{name}")
     if name == "forces":
         # read anew if the file changed: see vocabulary
         return import_module("analysis.vocabulary").forces()
     if name in __all__:
-        return getattr(import_module("analysis.surface"), name)
+        return getattr(import_module(_FUNCTIONS.get(name, "analysis.surface")), name)
     near = difflib.get_close_matches(name, __all__, n=3, cutoff=0.6)
     hint = f": did you mean {' or '.join(near)}?" if near else ""
     raise AttributeError(f"module 'analysis' has no attribute {name!r}{hint}", name=None)

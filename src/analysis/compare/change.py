@@ -18,7 +18,7 @@ import dataframely as dy
 import numpy as np
 import polars as pl
 
-from analysis.compare import alternatives, shares
+from analysis.compare import alternatives, detect, shares
 from analysis.compare.graded import GradedAudit, select
 from analysis.compare.shares import BASELINE, CHANGE, CONFIDENCE, FOLLOW_UP, Estimate, Figure
 from analysis.vocabulary import Grade, Role
@@ -366,23 +366,9 @@ def smallest_detectable_change(
         >>> f"{smallest_detectable_change(23, 74, 34, sign=1):.3f}"
         '0.283'
     """
-    from scipy.optimize import brentq
-    from statsmodels.stats.proportion import power_proportions_2indep
-
-    start = n_before / base_before
-    limit = (1 - start) if sign > 0 else -start
-
-    def shortfall(change: float) -> float:
-        power = power_proportions_2indep(
-            change, start, base_after, ratio=base_before / base_after, alpha=alpha, return_results=False
-        )
-        return float(power) - POWER
-
-    # the ends themselves have no variance, for which the power is undefined
-    nearest, furthest = limit * 1e-6, limit * (1 - 1e-9)
-    if limit == 0 or shortfall(furthest) < 0:
-        return None
-    return float(brentq(shortfall, nearest, furthest, xtol=1e-9))
+    return detect.smallest_change(
+        n_before / base_before, base_before, base_after, sign=sign, power=POWER, alpha=alpha
+    )
 
 
 def _verdict(

@@ -80,5 +80,6 @@ def _known(column: str, words: Words, known: Iterable[str]) -> list[str]:
     asked = [words] if isinstance(words, str) else list(words)
     for word in asked:
         if word not in known:
-            raise SelectionError(f'No {column} is called "{word}": {vocabulary.near_words(word, known)}')
+            noun = "grader" if column == "graded_by" else column
+            raise SelectionError(f'No {noun} is called "{word}": {vocabulary.near_words(word, known)}')
     return asked

@@ -44,9 +44,12 @@ class ForceTrend(Trend):
         """The share at a grade over time: see `trend_chart`."""
         return trend_chart(self, measure)
 
-    def picture(self, measure: str = "good", /) -> Picture | Section:
-        """The chart ready to be shared, with its table; a sentence where no share is known."""
-        return _picture(self, measure, name=TREND)
+    def picture(self, measure: str = "good", /, *, name: str = TREND) -> Picture | Section:
+        """The chart ready to be shared, with its table; a sentence where no share is known.
+
+        `name` is the id of the figure, and must be unique on its page.
+        """
+        return _picture(self, measure, name=name)
 
     def __repr__(self) -> str:
         return f"{self.sentence}\n{trend_table(self)!r}"
@@ -68,9 +71,12 @@ class AreaBreakdown(ByArea):
         """The share at a grade by area: see `area_chart`."""
         return area_chart(self, measure)
 
-    def picture(self, measure: str = "good", /) -> Picture | Section:
-        """The chart ready to be shared, with its table; a sentence where no share is known."""
-        return _picture(self, measure, name=AREAS)
+    def picture(self, measure: str = "good", /, *, name: str = AREAS) -> Picture | Section:
+        """The chart ready to be shared, with its table; a sentence where no share is known.
+
+        `name` is the id of the figure, and must be unique on its page.
+        """
+        return _picture(self, measure, name=name)
 
     def __repr__(self) -> str:
         return f"{self.sentence}\n{area_table(self)!r}" if self.audits else self.sentence
@@ -88,7 +94,7 @@ def trend(
     area: str = vocabulary.OVERALL,
     confidence: float = CONFIDENCE,
 ) -> ForceTrend:
-    """The audits of a force in order of time, and which of them may be compared.
+    """The audits of a force in order of time, and which of them are of one series.
 
     Args:
         audits: one row per audit (schema `Audit`), as from `load_audits`.
@@ -98,8 +104,8 @@ def trend(
 
     Returns:
         The trend: `.figures` (one row per audit and measure, schema `AuditFigure`), `.sentence`,
-        `.chart("good")`, `.picture("inadequate")`. A steady rise or fall is tested from 3 comparable
-        audits on: exact test for a linear trend (Graubard & Korn 1987, Biometrics 43:471).
+        `.chart("good")`, `.picture("inadequate")`. A steady rise or fall is tested from 3 audits of
+        one series on: exact test for a linear trend (Graubard & Korn 1987, Biometrics 43:471).
 
     Raises:
         VocabularyError: if no force is called that; the message names near matches.
@@ -148,13 +154,13 @@ def followed(measure: str, /) -> Grade:
 
 def _picture(seen: Trend | ByArea, measure: str, *, name: str) -> Picture | Section:
     grade = followed(measure)
-    is_trend = isinstance(seen, Trend)
     told = trend_sentences(seen) if isinstance(seen, Trend) else area_sentences(seen)
     if not _rows(seen, grade):
         return sections.paragraphs([*told, f"No share graded {grade} is known, so there is no chart."])
     chart = trend_chart(seen, measure) if isinstance(seen, Trend) else area_chart(seen, measure)
     table = trend_table(seen) if isinstance(seen, Trend) else area_table(seen)
-    return charts.picture(chart, name=name if is_trend else AREAS, table=table)
+    # the words of the same result, elsewhere on the page, have the table too
+    return charts.picture(chart, name=name, table=table.with_id(f"{name}-table"))
 
 
 def _rows(seen: Trend | ByArea, grade: Grade) -> list[dict[str, Any]]:
@@ -174,15 +180,15 @@ def trend_sentences(seen: Trend, /) -> tuple[str, ...]:
         joined = [audit for audit, one in zip(seen.audits, seen.series, strict=True) if one == number]
         n_joined = max(n_joined, len(joined))
         if len(joined) > 1:
-            told.append(f"These may be compared: {_named(joined)}.")
+            told.append(f"These are one series: {_named(joined)}.")
     if n > 1 and n_joined < 2:
-        told.append("No two of them may be compared.")
+        told.append("No two of them are of one series.")
     told += [f"Shown apart ({reason}): {_named(audits)}." for reason, audits in _by_reason(seen.apart)]
     told += [f"Left out ({reason}): {_named(audits)}." for reason, audits in _by_reason(seen.left_out)]
     told += [_steadily(one) for one in seen.steady]
     if n_joined == 2:
         told.append(
-            f"A steady rise or fall is looked for from {FEWEST_AUDITS} such audits on; here there are 2."
+            f"A steady rise or fall is looked for from {FEWEST_AUDITS} audits of one series on; here there are 2."
         )
     return tuple(told)
 
@@ -218,9 +224,8 @@ def area_sentences(seen: ByArea, /) -> tuple[str, ...]:
     if not areas and not seen.left_out:
         return (f"{name}: no source read gives the case grades of a single area.",)
     n = len(areas)
-    told = [
-        f"{name}: inspectors' case grades are known of {_counted(n, 'audit of a single area', 'audits of single areas')}."
-    ]
+    counted = _counted(n, "audit of a single area", "audits of single areas")
+    told = [f"{name}: inspectors' case grades are known of {counted}."]
     few = [audit for audit in seen.too_few if audit.area != vocabulary.OVERALL]
     if few:
         named = ", ".join(f"{audit.area} ({wording.cases(audit.n_cases)})" for audit in few)
@@ -304,8 +309,8 @@ def _shown(row: dict[str, Any], key: str) -> str:
 def trend_chart(seen: Trend, measure: str = "good", /) -> alt.LayerChart:
     """The share at a grade over time: a dot and its range for each audit, to scale.
 
-    Audits of one series are filled and joined; what may be compared with no other is hollow and
-    stands alone. Nothing is joined across a break.
+    Audits of one series are filled and joined; what is of no series is hollow and stands alone.
+    Nothing is joined across a break.
 
     Raises:
         MeasureError: if the share is not followed.
@@ -411,9 +416,8 @@ def _trend_title(seen: Trend, grade: Grade) -> str:
 def _trend_subtitle(seen: Trend, grade: Grade, *, has_apart: bool) -> str:
     about = "" if seen.area == vocabulary.OVERALL else f", {seen.area}"
     name = wording.force_name(seen.force)
-    key = "Hollow: shown, but not to be compared." if has_apart else ""
-    ranges = f"Share of audited cases{about}, {name}. Bars are {wording.level(seen.confidence)} ranges."
-    return f"{ranges} {key}".strip()
+    key = ". Hollow: of no series" if has_apart else ""
+    return f"Share of audited cases{about}, {name}. Bars are {wording.level(seen.confidence)} ranges{key}"
 
 
 def trend_description(seen: Trend, grade: Grade, /) -> str:
@@ -513,9 +517,9 @@ def _area_title(seen: ByArea, grade: Grade) -> str:
 
 
 def _area_subtitle(seen: ByArea, grade: Grade) -> str:
-    few = f" Hollow: fewer than {FEWEST_CASES} cases." if seen.too_few else ""
+    few = f". Hollow: fewer than {FEWEST_CASES} cases" if seen.too_few else ""
     name, level = wording.force_name(seen.force), wording.level(seen.confidence)
-    return f"Share of audited cases graded {grade}, {name}. Bars are {level} ranges.{few}"
+    return f"Share of audited cases graded {grade}, {name}. Bars are {level} ranges{few}"
 
 
 def area_description(seen: ByArea, grade: Grade, /) -> str:
