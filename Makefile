@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reports data check test lint bench format notebooks dictionary lab lock clean
+.PHONY: help setup reports data check test lint bench format notebooks docs dictionary lab lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,15 +51,19 @@ format: setup ## mend what ruff can mend
 notebooks: setup ## run the committed notebooks again and store them as run
 	$(BIN)/casegrade notebooks
 
+docs: setup ## build the site of the docs, with the API reference, into docs/_build/html
+	rm -rf docs/_build
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --builder html --conf-dir docs --doctree-dir docs/_build/doctrees . docs/_build/html
+
 dictionary: setup ## write docs/data-dictionary.md and docs/run-record.schema.json again
 	$(BIN)/casegrade dictionary
 
-lab: setup ## open JupyterLab
-	$(BIN)/jupyter lab notebooks
+lab: setup ## open JupyterLab on the project
+	$(BIN)/casegrade lab
 
 lock: setup ## write requirements.lock again from pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
-	$(BIN)/uv pip compile pyproject.toml --extra cluster --extra dev --extra lab --extra lab-scheduler --extra pdf --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --extra cluster --extra dev --extra docs --extra lab --extra lab-scheduler --extra pdf --universal --python-version 3.11 \
 		--generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --quiet --output-file requirements.lock
 
