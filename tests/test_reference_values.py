@@ -13,6 +13,7 @@ from analysis.compare.alternatives import (
     posterior_probabilities,
     trend_p,
 )
+from analysis.compare.pooling import partly_pooled, pooled
 
 PRINTED_3 = 5e-4
 PRINTED_4 = 5e-5
@@ -194,9 +195,22 @@ def test_simulated_posterior_agrees_with_altham():
 
 # Rubin 1981, Journal of Educational Statistics 6:377; Gelman et al., Bayesian Data Analysis,
 # section 5.5, which prints -2, 7, 10, 16, 31 for school A from 200 draws. A grid has no such noise.
-def test_partial_pooling_of_the_eight_schools_by_a_grid():
-    effects = np.array([28, 8, -3, 7, -1, 1, 18, 12])
-    errors = np.array([15, 10, 16, 11, 9, 11, 10, 18])
+SCHOOLS = ((28, 8, -3, 7, -1, 1, 18, 12), [error**2 for error in (15, 10, 16, 11, 9, 11, 10, 18)])
+
+
+def test_partial_pooling_is_that_of_the_eight_schools():
+    outer, inner = (partly_pooled(*SCHOOLS, confidence=level) for level in (0.95, 0.5))
+    school, half = outer.effects[0], inner.effects[0]
+    quantiles = [school.lower, half.lower, school.value, half.upper, school.upper]
+    assert quantiles == pytest.approx([-2, 6, 10, 16, 32], abs=0.5)
+    # the five quantiles of the book, to the noise of 200 draws
+    assert quantiles == pytest.approx([-2, 7, 10, 16, 31], abs=1.5)
+    assert outer.mean.value == pytest.approx(7.9, abs=0.05)
+    assert half.value == school.value
+
+
+def test_partial_pooling_of_the_eight_schools_agrees_with_another_grid():
+    effects, errors = np.array(SCHOOLS[0]), np.sqrt(SCHOOLS[1])
     tau = np.linspace(0, 400, 16001)[:, None]
     variances = errors**2 + tau**2
     precision = (1 / variances).sum(axis=1)
@@ -205,12 +219,54 @@ def test_partial_pooling_of_the_eight_schools_by_a_grid():
     weight = density / np.sqrt(precision)
     weight[0] /= 2  # the end of the trapezium rule
     weight /= weight.sum()
-    kept = (tau**2 / variances)[:, 0]
-    mean = mu + kept * (effects[0] - mu)
-    spread = np.sqrt(kept * errors[0] ** 2 + (1 - kept) ** 2 / precision)
-    quantiles = [
-        optimize.brentq(lambda x, level=level: weight @ stats.norm.cdf(x, mean, spread) - level, -99, 99)
-        for level in (0.025, 0.25, 0.5, 0.75, 0.975)
+    found = partly_pooled(*SCHOOLS)
+    for place, drawn in enumerate(found.effects):
+        kept = (tau**2 / variances)[:, place]
+        mean = mu + kept * (effects[place] - mu)
+        spread = np.sqrt(kept * errors[place] ** 2 + (1 - kept) ** 2 / precision)
+        quantiles = [
+            optimize.brentq(lambda x, *of: of[0] @ stats.norm.cdf(x, *of[1:3]) - of[3], -99, 99, args=args)
+            for level in (0.5, 0.025, 0.975)
+            for args in [(weight, mean, spread, level)]
+        ]
+        assert [drawn.value, drawn.lower, drawn.upper] == pytest.approx(quantiles, abs=0.05)
+    assert found.tau.value == pytest.approx(tau[np.searchsorted(weight.cumsum(), 0.5), 0], abs=0.05)
+
+
+# Colditz et al. 1994, JAMA 271:698: 13 trials of a vaccine; cases and others, vaccinated and not
+BCG = np.array(
+    [
+        (4, 119, 11, 128),
+        (6, 300, 29, 274),
+        (3, 228, 11, 209),
+        (62, 13536, 248, 12619),
+        (33, 5036, 47, 5761),
+        (180, 1361, 372, 1079),
+        (8, 2537, 10, 619),
+        (505, 87886, 499, 87892),
+        (29, 7470, 45, 7232),
+        (17, 1699, 65, 1600),
+        (186, 50448, 141, 27197),
+        (5, 2493, 3, 2338),
+        (27, 16886, 29, 17825),
     ]
-    assert quantiles == pytest.approx([-2, 6, 10, 16, 32], abs=0.5)
-    assert weight @ mu == pytest.approx(7.9, abs=0.05)
+).T
+
+
+# R package metafor, rma(measure="RR", method="PM") and confint()
+def test_random_effects_of_risk_ratios_are_those_of_metafor():
+    ill, well, ill_without, well_without = BCG
+    effects = np.log(ill / (ill + well)) - np.log(ill_without / (ill_without + well_without))
+    variances = 1 / ill - 1 / (ill + well) + 1 / ill_without - 1 / (ill_without + well_without)
+    found = pooled(effects, variances)
+    assert found.q == pytest.approx(152.2330, abs=PRINTED_4)
+    assert found.tau.value**2 == pytest.approx(0.3181, abs=PRINTED_4)
+    assert (found.tau.lower**2, found.tau.upper**2) == pytest.approx((0.1197, 1.1115), abs=PRINTED_4)
+
+
+# van Houwelingen et al. 2002, Statistics in Medicine 21:589, as worked through by metafor
+def test_interval_of_tau_for_odds_ratios_is_that_of_metafor():
+    effects = np.log(BCG[0] * BCG[3] / (BCG[1] * BCG[2]))
+    tau = pooled(effects, (1 / BCG).sum(axis=0)).tau
+    # the lower end is 0.13015 with more steps than metafor takes by default
+    assert (tau.lower**2, tau.upper**2) == pytest.approx((0.1302, 1.1812), abs=1e-4)

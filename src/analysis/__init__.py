@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis.compare.filtering import select_audits
-    from analysis.present import charts, national, quality, sections, tables, wording
+    from analysis.present import charts, claims, national, quality, sections, tables, wording
+    from analysis.present.claims import check_claim
     from analysis.present.explore import by_area, trend
     from analysis.present.picker import explorer
     from analysis.present.planning import power
@@ -38,6 +39,8 @@ __all__ = [
     "Comparison",
     "by_area",
     "charts",
+    "check_claim",
+    "claims",
     "compare",
     "explorer",
     "export",
@@ -63,9 +66,10 @@ import_module("analysis.compare")
 globals().pop("compare")
 
 # heavy libraries are imported when a name is first asked for
-_MODULES = ("charts", "national", "quality", "sections", "tables", "wording")
+_MODULES = ("charts", "claims", "national", "quality", "sections", "tables", "wording")
 _FUNCTIONS = {
     "by_area": "analysis.present.explore",
+    "check_claim": "analysis.present.claims",
     "explorer": "analysis.present.picker",
     "export": "analysis.publish.takeaway",
     "power": "analysis.present.planning",

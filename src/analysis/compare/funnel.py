@@ -53,6 +53,23 @@ def _limit(target: float, base: int, probability: float) -> float:
     return min(max(share, 0.0), 1.0)
 
 
+def tail(target: float, n: int, base: int, /) -> float:
+    """How often chance alone makes a share as far out as `n` of `base`, on its side of the target, 0-1."""
+    from scipy import stats
+
+    return float(min(stats.binom.cdf(n, base, target), stats.binom.sf(n - 1, base, target)))
+
+
+def part_outside(target: float, base: int, /, *, level: float) -> float:
+    """The part of audits of `base` cases that chance alone puts outside; at most 1 less the level."""
+    from scipy import stats
+
+    half = (1 - level) / 2
+    lowest = int(stats.binom.ppf(half, base, target))
+    highest = base - int(stats.binom.ppf(half, base, 1 - target))
+    return float(stats.binom.cdf(lowest - 1, base, target) + stats.binom.sf(highest, base, target))
+
+
 def overdispersion(counts: Sequence[int], bases: Sequence[int], /, *, target: float) -> float:
     """How many times as much shares vary as chance alone would make them: 1 if chance is all.
 
@@ -69,6 +86,8 @@ def overdispersion(counts: Sequence[int], bases: Sequence[int], /, *, target: fl
     """
     if len(counts) != len(bases) or not counts:
         raise ValueError("Overdispersion needs at least one audit, and a base for each count.")
+    if not 0 < target < 1:
+        raise ValueError(f"The target must lie between 0 and 1, but is {target}.")
     variance = target * (1 - target)
     squares = [(n / base - target) ** 2 * base / variance for n, base in zip(counts, bases, strict=True)]
     return math.fsum(squares) / len(squares)

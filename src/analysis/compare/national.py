@@ -4,9 +4,10 @@ Follows docs/method.md, section 1, item 5. A mean over forces says how follow-up
 nothing here puts forces in an order.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import median
 
@@ -40,7 +41,7 @@ class Known(StrEnum):
     PAIR = "two audits"
     PART = "two audits, in part"
     ONE = "one audit"
-    NOTHING = "no audit"
+    NOTHING = "no audit here"
 
 
 class Position(StrEnum):
@@ -71,7 +72,7 @@ class Coverage(dy.Schema):
         check={"known": lambda column: column.is_in([known.value for known in Known])},
         metadata={
             "description": "`two audits` (that can be compared in full), `two audits, in part` (on some grades), "
-            "`one audit`, `no audit`"
+            "`one audit`, `no audit here`"
         },
     )
     baseline = dy.String(
@@ -123,7 +124,8 @@ class FunnelPoint(dy.Schema):
     """Grain: one row per grade and audit, in alphabetical order of force, then date.
 
     `lower` and `upper` are the interval of the share; `limit_…` say where the share of an audit of so
-    many cases would lie by chance alone if it were of the same process as all.
+    many cases would lie by chance alone if it were of the same process as all, smoothed between whole cases;
+    `position` is exact.
     """
 
     measure = dy.String(primary_key=True, metadata={"description": "`share_good` or `share_inadequate`"})
@@ -390,8 +392,19 @@ def _summaries(pairs: Sequence[Comparison], *, confidence: float) -> dict[Grade,
     for grade in GRADES:
         effects = _effects(pairs, grade).values()
         if len(effects) >= 2:
-            found[grade] = pooling.pooled(*zip(*effects, strict=True), confidence=confidence)
+            summary = pooling.pooled(*zip(*effects, strict=True), confidence=confidence)
+            found[grade] = replace(
+                summary,
+                mean=_on_scale(summary.mean),
+                cautious=_on_scale(summary.cautious),
+                prediction=None if summary.prediction is None else _on_scale(summary.prediction),
+            )
     return found
+
+
+def _on_scale(change: shares.Estimate) -> shares.Estimate:
+    """The change with an interval cut to -1 to 1, as no share changes by more."""
+    return shares.Estimate(change.value, max(-1.0, change.lower or 0.0), min(1.0, change.upper or 0.0))
 
 
 def _drawn_together(
@@ -402,7 +415,7 @@ def _drawn_together(
         effects = _effects(pairs, grade)
         if len(effects) >= pooling.FEWEST_TO_PREDICT:
             drawn = pooling.partly_pooled(*zip(*effects.values(), strict=True), confidence=confidence)
-            found[grade] = dict(zip(effects, drawn.effects, strict=True))
+            found[grade] = dict(zip(effects, map(_on_scale, drawn.effects), strict=True))
     return found
 
 
@@ -442,7 +455,7 @@ def _funnel(within: pl.DataFrame, forces: Sequence[str], grade: Grade, *, confid
     audits = [
         (audit, audit.count(grade) or 0, audit.n_cases or 0)
         for audit in _whole_audits(within, forces)
-        if audit.count(grade) is not None
+        if audit.count(grade) is not None and audit.role is not Role.NEITHER
     ]
     # follow-ups are of forces chosen for poor grades, which are no measure of what is usual
     full = [(n, base) for audit, n, base in audits if audit.role is Role.FULL]
@@ -469,7 +482,7 @@ def _funnel(within: pl.DataFrame, forces: Sequence[str], grade: Grade, *, confid
                 "limit_upper": limits[1],
                 "limit_far_lower": far[0],
                 "limit_far_upper": far[1],
-                "position": _position(own.value, limits, far).value,
+                "position": _position(funnel.tail(target.value, n, base)).value,
             }
         )
     points = pl.DataFrame(rows, schema=FunnelPoint.create_empty().schema, orient="row")
@@ -481,7 +494,9 @@ def _funnel(within: pl.DataFrame, forces: Sequence[str], grade: Grade, *, confid
         overdispersion=funnel.overdispersion(*zip(*full, strict=True), target=target.value),
         points=FunnelPoint.validate(points),
         lines=_lines(target.value, [base for _, _, base in audits]),
-        expected_outside=len(audits) * (1 - funnel.INNER),
+        expected_outside=math.fsum(
+            funnel.part_outside(target.value, base, level=funnel.INNER) for _, _, base in audits
+        ),
     )
 
 
@@ -492,10 +507,10 @@ def _limits(target: float, base: int) -> tuple[tuple[float, float], tuple[float,
     return inner, outer
 
 
-def _position(share: float, limits: tuple[float, float], far: tuple[float, float]) -> Position:
-    if not far[0] <= share <= far[1]:
+def _position(tail: float) -> Position:
+    if tail < (1 - funnel.OUTER) / 2:
         return Position.FAR_OUTSIDE
-    return Position.INSIDE if limits[0] <= share <= limits[1] else Position.OUTSIDE
+    return Position.OUTSIDE if tail < (1 - funnel.INNER) / 2 else Position.INSIDE
 
 
 # so many numbers of cases make a line that looks smooth
@@ -549,6 +564,8 @@ def _regressions(
             ([pair.baseline for pair in pairs], [pair.follow_up for pair in pairs]), USUAL_BASES, strict=True
         )
     ]
+    if min(bases) < 2:
+        return ()
     # shares cannot vary more than between 0 and 1
     most = 0.9 * (mean[0] * (1 - mean[0])) ** 0.5
     return tuple(
@@ -597,6 +614,11 @@ def _figures(picture: NationalPicture) -> dy.DataFrame[NationalFigure]:
         add(f"forces with {known.value}", ALL, "all", None, n_forces=n, note="a number of forces")
     for grade in GRADES:
         summary, measure = picture.summaries.get(grade), shares.measure_of(grade)
+        wider = picture.with_partial.get(grade)
+        if wider and (summary is None or wider.k > summary.k):
+            more = {"n_forces": wider.k, "base": _n_cases(picture.pairs_with(grade))}
+            note = "with forces that can be compared on this grade only"
+            add(f"mean_change_{measure}_with_partial", ALL, CHANGE, wider.cautious, **more, note=note)
         if summary is None:
             note = "not worked out: fewer than two forces can be compared in full"
             add(f"mean_change_{measure}", ALL, CHANGE, None, note=note)
@@ -621,14 +643,10 @@ def _figures(picture: NationalPicture) -> dy.DataFrame[NationalFigure]:
             **on,
             note="part of the spread above chance",
         )
+        add(f"q_{measure}", ALL, CHANGE, summary.q, **on, note="Cochran's Q")
         add(f"q_p_{measure}", ALL, CHANGE, summary.q_p, **on, note=f"Q is {summary.q:.3f}")
         note = "change of one more such force" if summary.prediction else "not worked out: fewer than 3 pairs"
         add(f"prediction_{measure}", ALL, CHANGE, summary.prediction, **on, note=note)
-        wider = picture.with_partial[grade]
-        if wider.k > summary.k:
-            more = {"n_forces": wider.k, "base": _n_cases(picture.pairs_with(grade))}
-            note = "with forces that can be compared on this grade only"
-            add(f"mean_change_{measure}_with_partial", ALL, CHANGE, wider.mean, **more, note=note)
     on = {"n_forces": len(picture.full_pairs)}
     add(
         "expected_false_alarms",
@@ -645,6 +663,14 @@ def _figures(picture: NationalPicture) -> dy.DataFrame[NationalFigure]:
         on_all = {"n_cases": one.n_cases, "base": one.base, "n_forces": n_full}
         add(f"target_{measure}", ALL, "all", one.target, **on_all, note="of all full inspections together")
         add(f"overdispersion_{measure}", ALL, "all", one.overdispersion, **on_all, note="1 if chance is all")
+        add(
+            f"expected_outside_{measure}",
+            ALL,
+            "all",
+            one.expected_outside,
+            n_forces=one.points["force"].n_unique(),
+            note="a number of audits, by chance alone",
+        )
         for point in one.points.iter_rows(named=True):
             own = shares.Estimate(point["value"], point["lower"], point["upper"])
             of = {"n_cases": point["n_cases"], "base": point["base"], "note": point["position"]}

@@ -6,9 +6,9 @@ tau, and what is seen varies around the true change by chance. Tau is that of Pa
 Hartung and Knapp 2001 (Statistics in Medicine 20:3875).
 
 `statsmodels` `combine_effects` computes the mean and its interval too, and the tests hold both
-against each other. It is not called here: it stops looking for tau squared at an error of 1e-5, which
-is coarse for shares; its other estimate of tau squared may be negative and is used as it is; and it has
-neither an interval for tau nor one for a further force.
+against each other. It is not called here: asked for a tau squared that is exact to the size of shares, it
+may return 0 where forces differ; its other estimate of tau squared may be negative and is used as it is;
+and it has neither an interval for tau nor one for a further force.
 """
 
 import math
@@ -78,7 +78,7 @@ def pooled(
     """
     from scipy import stats
 
-    effect, variance = _checked(effects, variances)
+    effect, variance = _checked(effects, variances, confidence)
     k = len(effect)
     tail = (1 - confidence) / 2
     tau2 = _tau2(effect, variance, k - 1)
@@ -147,7 +147,7 @@ def partly_pooled(
         >>> f"{schools.effects[0].value:.1f} ({schools.effects[0].lower:.1f} to {schools.effects[0].upper:.1f})"
         '10.2 (-2.1 to 31.6)'
     """
-    effect, variance = _checked(effects, variances)
+    effect, variance = _checked(effects, variances, confidence)
     if len(effect) < FEWEST_TO_PREDICT:
         raise ValueError(f"Partial pooling needs at least 3 effects, but {len(effect)} are given.")
     tau = _grid(effect, variance)
@@ -176,8 +176,10 @@ def partly_pooled(
 
 
 def _checked(
-    effects: Sequence[float], variances: Sequence[float]
+    effects: Sequence[float], variances: Sequence[float], confidence: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if not 0 < confidence < 1:
+        raise ValueError(f"The confidence must lie between 0 and 1, but is {confidence}.")
     effect, variance = np.asarray(effects, dtype=np.float64), np.asarray(variances, dtype=np.float64)
     if effect.ndim != 1 or effect.shape != variance.shape:
         raise ValueError(f"{effect.size} effects need as many variances, but {variance.size} are given.")

@@ -121,9 +121,13 @@ def regression_to_the_mean(
         verdict_on(before[one].tolist(), after[one].tolist(), confidence=confidence)[0] for one in some
     ]
     reach = float(stats.norm.ppf((1 + confidence) / 2)) / math.sqrt(len(picked))
+    is_last = first[:, 0] == first[:, 0].min()
 
     def mean(values: NDArray[np.float64]) -> Estimate:
-        value, spread = float(values.mean()), float(values.std(ddof=1))
+        value = float(values.mean())
+        # where the line between chosen and not lies is chance too
+        by_line = (1 - chosen) * (value - float(values[is_last].mean())) ** 2
+        spread = math.sqrt(float(values.var(ddof=1)) + by_line)
         return Estimate(value, value - reach * spread, value + reach * spread)
 
     n_clear = sum(one.evidence is Evidence.CLEAR and one.direction is Direction.BETTER for one in verdicts)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import permutations
 
 import dataframely as dy
 import polars as pl
@@ -16,6 +17,7 @@ import polars as pl
 from analysis import vocabulary
 from analysis.compare import alternatives, shares
 from analysis.compare.change import (
+    FEWEST_CASES,
     Comparison,
     Evidence,
     Verdict,
@@ -76,14 +78,16 @@ class TippingPoint:
         n_cases: how many.
         base: of how many audited cases.
         is_later: whether they are of the later audit.
-        moves: what they would have to be: grade given, grade instead, number of cases.
+        given: the grade that they were given.
+        instead: the grade that they would have to have been given.
         verdict: what would be said then.
     """
 
     n_cases: int
     base: int
     is_later: bool
-    moves: tuple[tuple[Grade, Grade, int], ...]
+    given: Grade
+    instead: Grade
     verdict: Verdict
 
 
@@ -140,11 +144,11 @@ def sensitivity(pair: Comparison, /) -> Sensitivity:
 
 
 def tipping_point(pair: Comparison, /, *, most: int = MOST_REGRADED) -> TippingPoint | None:
-    """The fewest cases of one audit that would have had to be graded otherwise for another call.
+    """The fewest cases of one audit, all moved from one grade to one other, that would make another call.
 
-    Every way to re-grade so many cases of one of the two audits is tried, the fewest first; cases of
-    both at once are not. Of several ways with as few cases, the one with the fewest different moves is
-    given, of the later audit if both have one.
+    Every pair of grades and both audits are tried, the fewest cases first. Of several ways with as few
+    cases, one of the later audit is given before one of the earlier, then one from the worse grade.
+    To spread the cases over several grades, or over both audits, is not tried.
 
     Args:
         pair: two audits whose counts are known and whose evidence is `clear` or `cannot tell`.
@@ -158,55 +162,24 @@ def tipping_point(pair: Comparison, /, *, most: int = MOST_REGRADED) -> TippingP
         return None
     grades = tuple(pair.follow_up.counts)
     for n_cases in range(1, most + 1):
-        candidates = [
-            (len(moves), not is_later, moves, counts)
-            for is_later, counted in ((True, after), (False, before))
-            for counts in _regraded(counted, n_cases)
-            for moves in [_moves(counted, counts, grades)]
-        ]
-        for _, is_earlier, moves, counts in sorted(candidates):
-            told = (counts, after) if is_earlier else (before, counts)
-            verdict, _ = verdict_on(*told, confidence=pair.confidence)
-            if verdict.evidence is not pair.verdict.evidence:
-                return TippingPoint(n_cases, sum(counts), not is_earlier, moves, verdict)
+        for is_later, counted in ((True, after), (False, before)):
+            for move, regraded in _regraded(counted, n_cases):
+                told = (before, regraded) if is_later else (regraded, after)
+                verdict, _ = verdict_on(*told, confidence=pair.confidence)
+                if verdict.evidence is not pair.verdict.evidence:
+                    given, instead = (grades[place] for place in move)
+                    return TippingPoint(n_cases, sum(counted), is_later, given, instead, verdict)
     return None
 
 
-def _regraded(counts: Sequence[int], n_cases: int) -> Iterator[tuple[int, ...]]:
-    """Every set of counts that differs from these by just so many cases at another grade."""
-
-    def spread(left: int, grades: int, ceilings: Sequence[int]) -> Iterator[tuple[int, ...]]:
-        if grades == 0:
-            if left == 0:
-                yield ()
-            return
-        for here in range(min(left, ceilings[0]) + 1):
-            for rest in spread(left - here, grades - 1, ceilings[1:]):
-                yield (here, *rest)
-
-    without_end = [n_cases] * len(counts)
-    for taken in spread(n_cases, len(counts), counts):
-        for given in spread(n_cases, len(counts), without_end):
-            # a grade that loses cases and wins others would count cases that were not re-graded
-            if not any(lost and won for lost, won in zip(taken, given, strict=True)):
-                yield tuple(n - lost + won for n, lost, won in zip(counts, taken, given, strict=True))
-
-
-def _moves(
-    counts: Sequence[int], regraded: Sequence[int], grades: Sequence[Grade]
-) -> tuple[tuple[Grade, Grade, int], ...]:
-    """The changes of grade that lead from one to the other, in as few kinds as there are."""
-    lost = {grade: n - m for grade, n, m in zip(grades, counts, regraded, strict=True) if n > m}
-    won = {grade: m - n for grade, n, m in zip(grades, counts, regraded, strict=True) if m > n}
-    moves = []
-    for grade in lost:
-        for other in won:
-            n = min(lost[grade], won[other])
-            if n:
-                moves.append((grade, other, n))
-                lost[grade] -= n
-                won[other] -= n
-    return tuple(moves)
+def _regraded(counts: Sequence[int], n_cases: int) -> Iterator[tuple[tuple[int, int], tuple[int, ...]]]:
+    """Every way to move so many cases from one grade to one other: the two places, and the counts then."""
+    for given, instead in permutations(range(len(counts)), 2):
+        if counts[given] >= n_cases:
+            regraded = list(counts)
+            regraded[given] -= n_cases
+            regraded[instead] += n_cases
+            yield (given, instead), tuple(regraded)
 
 
 def _design_effect_row(
@@ -252,11 +225,13 @@ def _whole(counts: Sequence[Fraction]) -> tuple[int, ...]:
 
 def _tipping_row(pair: Comparison, tipping: TippingPoint | None) -> dict[str, object]:
     if tipping is None:
-        note = f"more than {MOST_REGRADED} cases of one audit would have to be graded otherwise"
+        note = f"more than {MOST_REGRADED} cases of one audit would have to move from one grade to another"
         return _row(pair, TIPPING_POINT, note=note)
     which = "later" if tipping.is_later else "earlier"
-    moves = ", ".join(f"{n} {grade.value} to {other.value}" for grade, other, n in tipping.moves)
-    note = f"{tipping.n_cases} of {tipping.base} cases of the {which} audit: {moves}"
+    note = (
+        f"{tipping.n_cases} of {tipping.base} cases of the {which} audit: {tipping.instead.value} and not "
+        f"{tipping.given.value}"
+    )
     return _row(pair, TIPPING_POINT, setting=str(tipping.n_cases), verdict=tipping.verdict, note=note)
 
 
@@ -310,6 +285,8 @@ def _area_rows(pair: Comparison) -> list[dict[str, object]]:
             rows.append(_row(pair, WITHOUT_AREA, setting=area, note="not asked: fewer than 2 cases are left"))
             continue
         verdict, theta = verdict_on(*rest, confidence=pair.confidence)
+        if min(map(sum, rest)) < FEWEST_CASES:
+            verdict = Verdict(verdict.direction, Evidence.TOO_FEW)
         note = f"{sum(rest[0])} and {sum(rest[1])} cases are left"
         rows.append(_row(pair, WITHOUT_AREA, setting=area, estimate=theta, verdict=verdict, note=note))
     return rows

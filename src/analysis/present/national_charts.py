@@ -153,7 +153,7 @@ def change_rows(picture: NationalPicture, grade: Grade, /) -> list[tuple[str, Es
         rows.append((name, Estimate(row["value"], row["lower"], row["upper"])))
     one = picture.summaries.get(grade)
     if one is not None:
-        rows.append((f"Mean of these {one.k}", one.mean))
+        rows.append((f"Mean of these {one.k}", one.cautious))
         if one.prediction is not None:
             rows.append(("One more such force", one.prediction))
     return rows
@@ -174,7 +174,7 @@ def regression(picture: NationalPicture, /) -> alt.LayerChart:
 def regression_rows(picture: NationalPicture, /) -> list[tuple[str, Estimate]]:
     """What the chart of regression to the mean shows: a label and an estimate per row."""
     one = picture.summaries.get(Grade.INADEQUATE)
-    rows = [] if one is None else [(f"Real: mean of {one.k} follow-ups", one.mean)]
+    rows = [] if one is None else [(f"Real: mean of {one.k} follow-ups", one.cautious)]
     names = ("Made up: forces as different as they seem", "Made up: as different as counts allow")
     rows += [
         (name, made_up.inadequate_change) for name, made_up in zip(names, picture.regressions, strict=False)

@@ -9,7 +9,7 @@ from analysis import vocabulary
 from analysis.compare.change import Comparison, Evidence
 from analysis.compare.funnel import INNER, OUTER
 from analysis.compare.national import Funnel, Known, NationalPicture, Position, Scope
-from analysis.compare.sensitivity import MOST_REGRADED, Sensitivity, TippingPoint
+from analysis.compare.sensitivity import MOST_REGRADED, Sensitivity
 from analysis.compare.shares import Estimate, measure_of
 from analysis.present import wording
 from analysis.vocabulary import Grade
@@ -25,7 +25,7 @@ KNOWN_LABELS = {
     Known.PAIR: "two audits to compare",
     Known.PART: "two audits, comparable in part",
     Known.ONE: "one audit only",
-    Known.NOTHING: "no audit",
+    Known.NOTHING: "no audit looked at here",
 }
 
 
@@ -76,10 +76,8 @@ def false_alarms(picture: NationalPicture, /) -> str:
 
 def coverage(picture: NationalPicture, /) -> str:
     """Of how many forces there are two audits, one, or none, in one sentence."""
-    told = [
-        f"{KNOWN_LABELS[known]} of {n_known(picture, known)}" for known in Known if n_known(picture, known)
-    ]
-    return f"There are {_listed(told)}, among {picture.coverage.height} police forces in England and Wales."
+    told = [f"{KNOWN_LABELS[known]}: {n_known(picture, known)}" for known in Known if n_known(picture, known)]
+    return f"Of {picture.coverage.height} police forces in England and Wales: {'; '.join(told)}."
 
 
 def n_known(picture: NationalPicture, known: Known, /) -> int:
@@ -98,13 +96,13 @@ def summary(picture: NationalPicture, grade: Grade, /) -> str:
     if one is None:
         return "No mean is worked out: fewer than two forces can be compared in full."
     told = (
-        f"Share graded {grade.value}: over {one.k} forces, on average {wording.movement(one.mean.value)}. "
-        f"Anything from {_range(one.mean)} fits the counts."
+        f"Share graded {grade.value}: over {one.k} forces, on average {wording.movement(one.cautious.value)}. "
+        f"Anything from {_range(one.cautious)} fits the counts."
     )
     if not _same(one.mean, one.cautious):
         told += (
-            " These forces happen to differ less than chance alone would make them. Without trusting that, the "
-            f"range is {_range(one.cautious)}."
+            " These forces happen to differ less than chance alone would make them. Who takes that for more than "
+            f"luck comes to {_range(one.mean)}."
         )
     return told
 
@@ -141,7 +139,7 @@ def with_partial(picture: NationalPicture, grade: Grade, /) -> str | None:
     ]
     return (
         f"With {_listed(extra)}, of which only the share graded {grade.value} can be compared, the mean is "
-        f"{wording.movement(wider.mean.value)} ({_range(wider.mean)})."
+        f"{wording.movement(wider.cautious.value)} ({_range(wider.cautious)})."
     )
 
 
@@ -184,7 +182,9 @@ def changes_title(picture: NationalPicture, grade: Grade, /) -> str:
     if one is None:
         return "Changes at single forces"
     return (
-        "The mean range lies off no change" if one.mean.excludes(0) else "The mean range includes no change"
+        "The mean range lies off no change"
+        if one.cautious.excludes(0)
+        else "The mean range includes no change"
     )
 
 
@@ -203,9 +203,9 @@ def funnel_title(funnel: Funnel, /) -> str:
     """The message of a funnel, in ten words or fewer."""
     n_outside = _outside(funnel)
     if n_outside == 0:
-        return f"All {funnel.points.height} audits lie between the inner lines"
+        return f"None of {funnel.points.height} audits lies outside the 95% limits"
     lie = "lies" if n_outside == 1 else "lie"
-    return f"{n_outside} of {funnel.points.height} audits {lie} outside the inner lines"
+    return f"{n_outside} of {funnel.points.height} audits {lie} outside the 95% limits"
 
 
 def _outside(funnel: Funnel) -> int:
@@ -215,8 +215,8 @@ def _outside(funnel: Funnel) -> int:
 def funnel_subtitle(funnel: Funnel, /) -> str:
     """Measure and base of a funnel."""
     return (
-        f"Share graded {funnel.grade.value} by number of audited cases. Inner lines: {wording.level(INNER)} "
-        f"of audits, outer lines: {wording.level(OUTER)}, if chance alone made them differ"
+        f"Share graded {funnel.grade.value} by number of audited cases. Between inner lines: {wording.level(INNER)} "
+        f"of audits, outer lines: {wording.level(OUTER)}, if chance alone made them differ; smoothed"
     )
 
 
@@ -226,13 +226,13 @@ def funnel_sentence(funnel: Funnel, /) -> str:
     told = (
         f"Of all cases of full inspections, {wording.of_cases(funnel.n_cases, funnel.base)} ({target}) were graded "
         f"{funnel.grade.value}. Of {funnel.points.height} audits, {_outside(funnel) or 'none'} "
-        f"{'lies' if _outside(funnel) < 2 else 'lie'} outside the {wording.level(INNER)} lines; chance alone would put "
-        f"about {funnel.expected_outside:.0f} there."
+        f"{'lies' if _outside(funnel) < 2 else 'lie'} outside the {wording.level(INNER)} limits; chance alone would "
+        f"put about {funnel.expected_outside:.0f} there."
     )
     if funnel.overdispersion > 1:
         told += (
             f" Full inspections vary {funnel.overdispersion:.1f} times as much as chance alone makes them, so that "
-            "more of them lie outside than the lines promise."
+            "more of them lie outside than the limits promise."
         )
     else:
         told += " Full inspections vary no more than chance alone makes them."
@@ -280,7 +280,7 @@ def regression(picture: NationalPicture, /) -> tuple[str, ...]:
     ]
     one = picture.summaries.get(Grade.INADEQUATE)
     if one is not None:
-        shown = f"{wording.movement(one.mean.value)} ({_range(one.mean)})"
+        shown = f"{wording.movement(one.cautious.value)} ({_range(one.cautious)})"
         told.append(f"What the {one.k} real follow-ups show on average is {shown}.")
     if one is not None and one.mean.value < 0:
         told.append("A fall of that kind is what follow-ups of poor first grades bring by themselves.")
@@ -297,19 +297,15 @@ def tipping(pair: Comparison, one: Sensitivity, /) -> str:
         return f"{name}: not comparable in full, so that there is no call to change."
     if one.tipping is None:
         return (
-            f"{name}: even {MOST_REGRADED} cases of one audit graded otherwise would not change what the evidence "
-            "is called."
+            f"{name}: even {MOST_REGRADED} cases of one audit, moved from one grade to another, would not change "
+            "what the evidence is called."
         )
-    return f"{name}: had {_moves(one.tipping)}, the evidence field would read {one.tipping.verdict.evidence.value}."
-
-
-def _moves(point: TippingPoint) -> str:
-    which = "later" if point.is_later else "earlier"
-    told = _listed([f"{n} graded {other.value} and not {grade.value}" for grade, other, n in point.moves])
-    if len(point.moves) == 1:
-        grade, other, n = point.moves[0]
-        return f"{n} of the {point.base} cases of the {which} audit been graded {other.value} and not {grade.value}"
-    return f"{point.n_cases} of the {point.base} cases of the {which} audit been graded otherwise ({told})"
+    point, which = one.tipping, "later" if one.tipping.is_later else "earlier"
+    return (
+        f"{name}: had {point.n_cases} of the {point.base} cases of the {which} audit been graded "
+        f"{point.instead.value} and not {point.given.value}, the evidence field would read "
+        f"{point.verdict.evidence.value}."
+    )
 
 
 def limits() -> tuple[str, ...]:
