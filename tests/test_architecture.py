@@ -60,6 +60,13 @@ FLOORS = (
     "present.national_charts",
     "present.national",
     "surface",
+    "lab.kernel",
+    "lab.drafts",
+    "lab.tidying",
+    "lab.trust",
+    "lab.checkout",
+    "lab.server",
+    "lab.start",
     "publish.parameters",
     "publish.record",
     "publish.warm",
@@ -103,10 +110,11 @@ FLOORS = (
     "schedule.exports",
     "schedule.lab",
     "console",
+    "lab.command",
     "schedule.commands",
     "cli",
 )
-PACKAGES = ("", "evidence", "compare", "present", "publish", "schedule")
+PACKAGES = ("", "evidence", "compare", "present", "lab", "publish", "schedule")
 BANNED_NAMES = {"utils", "helpers", "common", "config", "constants", "misc", "tools"}
 
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.xdist_group("cli")
 
 COMMANDS = (
     *("clean", "check", "report", "publish", "withdraw", "verify", "notebooks", "dictionary"),
-    *("clean-runs", "schedule"),
+    *("clean-runs", "lab", "schedule"),
 )
 OF_SCHEDULE = ("run-due", "next", "status", "serve", "export")
 STATEMENTS = "audit_statements.csv"

@@ -8,7 +8,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 # conda-forge does not carry these; pip brings them with `-e .[dev]`
-BY_PIP = {"axe-playwright-python", "cronsim", "gptables", "kubernetes-validate", "tzdata"}
+BY_PIP = {"axe-playwright-python", "cronsim", "gptables", "kubernetes-validate", "text2num", "tzdata"}
 
 
 def pyproject_requirements() -> set[str]:

@@ -37,7 +37,14 @@ def code_cells(path: Path) -> list[NotebookNode]:
 
 
 def test_there_are_notebooks() -> None:
-    assert [path.name for path in NOTEBOOKS][:2] == ["01_data_quality.ipynb", "02_force_report.ipynb"]
+    assert [path.stem for path in NOTEBOOKS] == [
+        "00_start_here",
+        "01_data_quality",
+        "02_force_report",
+        "03_national_picture",
+        "04_explore",
+        "05_claim_check",
+    ]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)

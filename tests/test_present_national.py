@@ -119,20 +119,27 @@ def test_charts_are_valid_to_the_whole_schema(picture: NationalPicture) -> None:
         chart.to_dict(validate=True)
 
 
-def test_the_headline_says_how_many_are_clear_and_what_chance_alone_would_bring(
+def test_the_headline_answers_whether_grades_get_better_with_counts_and_ranges(
     picture: NationalPicture,
 ) -> None:
-    assert repr(national.headline(picture)).splitlines()[0] == (
-        "Across 4 forces with a follow-up that can be compared in full, none shows a clear change in case grades. "
-        "If nothing had changed anywhere, chance alone would still call at most 0.2 of 4 forces clear, and at least "
-        "one with a chance of at most 19%."
-    )
+    assert repr(national.headline(picture)).splitlines()[:3] == [
+        "We cannot tell whether case grades get better at a follow-up.",
+        "Two audits can be compared in full at 4 of 43 forces, and none of the 4 shows a clear change.",
+        "On average the share graded good rose by 9 percentage points (a fall of 8 to a rise of 26 percentage points "
+        "fits the counts) and the share graded inadequate fell by 3 percentage points (a fall of 18 to a rise of 13 "
+        "percentage points fits the counts).",
+    ]
+
+
+def test_what_chance_alone_would_bring_is_said_beside_the_corrected_tests(picture: NationalPicture) -> None:
+    assert "at most 0.2 of 4 forces clear" in repr(national.unusual(picture))
+    assert "with a chance of at most 19%" in repr(national.unusual(picture))
 
 
 def test_the_mean_is_told_with_its_range_and_with_how_little_is_known(picture: NationalPicture) -> None:
     told = repr(national.summary(picture))
-    assert "over 4 forces, on average a rise of 9 percentage points" in told
-    assert "a fall of 8 percentage points to a rise of 26 percentage points" in told
+    assert "over 4 forces and 430 cases, on average a rise of 9 percentage points" in told
+    assert "a fall of 8 to a rise of 26 percentage points" in told
     assert "a standard deviation of 4 points (range 0 to 38)" in told
     assert told.count("With 4 forces, that is hardly known at all.") == 2
     assert "With Metropolitan Police Service, of which only the share graded good can be compared" in told
@@ -165,7 +172,7 @@ def test_the_coverage_adds_up_to_all_forces(pictures: dict[str, NationalPicture]
 def test_forces_stand_in_alphabetical_order(grade: str, picture: NationalPicture) -> None:
     for chart, field in (
         (national_charts.pairs(picture, Grade(grade)), "force"),
-        (national_charts.changes(picture, Grade(grade)), "row"),
+        (national_charts.changes(picture, Grade(grade)), "measure"),
     ):
         names = chart.to_dict()["layer"][1]["encoding"].get("y", {}).get("sort") or [
             row[field] for row in chart.to_dict()["layer"][-1]["data"]["values"]
@@ -237,7 +244,9 @@ def test_the_table_of_figures_has_every_number_about_all_forces(picture: Nationa
 
 def test_what_is_made_up_is_called_so(picture: NationalPicture) -> None:
     words = repr(national.regression_words(picture))
-    assert "These forces are made up" in words
+    assert "The forces of the simulation are made up" in words
+    assert "The 4 real forces compared here began with 103 of 302 cases (34.1%)" in words
+    assert "They did not begin poorer than others" in words
     labels = [label for label, _ in national_charts.regression_rows(picture)]
     assert [label.startswith("Made up") for label in labels] == [False, True, True]
 
@@ -255,3 +264,29 @@ def test_without_a_pair_the_cells_say_so_and_show_no_chart(pictures: dict[str, N
 
 def test_every_force_of_the_list_has_a_place_on_the_map() -> None:
     assert set(tiles.PLACES) == set(forces().slugs)
+
+
+def test_two_forces_are_told_to_be_too_few_for_an_average(pictures: dict[str, NationalPicture]) -> None:
+    two = pictures["two pairs"]
+    assert len(two.full_pairs) == 2
+    assert "too few for an average" in repr(national.headline(two))
+    assert repr(national.summary(two)).count("No average is told") == 1
+    labels = [label for label, _ in national_charts.change_rows(two, Grade.GOOD)]
+    assert len(labels) == 2
+
+
+def test_an_audit_is_called_outside_just_where_it_stands_beyond_its_limits(
+    pictures: dict[str, NationalPicture],
+) -> None:
+    for picture in pictures.values():
+        for funnel in picture.funnels.values():
+            for point in funnel.points.iter_rows(named=True):
+                is_beyond = not point["limit_lower"] <= point["value"] <= point["limit_upper"]
+                assert is_beyond == point["position"].startswith("outside"), point
+
+
+def test_the_page_says_which_data_it_rests_on() -> None:
+    told = repr(analysis.sections.data_source())
+    assert re.search(r"version \d+\.\d+\.\d+, as of \d+ \w+ 20\d\d", told)
+    assert "Open Government Licence" in told
+    assert "not official statistics" in told

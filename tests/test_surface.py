@@ -137,6 +137,11 @@ def test_a_name_that_is_nearly_right_is_met_with_the_right_one() -> None:
         _ = analysis.forces.warwikshire
 
 
+def test_all_evidence_shows_itself_in_one_line(evidence: Evidence) -> None:
+    assert repr(evidence).startswith("Evidence, rows by table: audits 48; ")
+    assert "\n" not in repr(evidence)
+
+
 def test_the_list_of_forces_can_be_copied_and_looked_into() -> None:
     forces = analysis.forces
     assert len(pickle.loads(pickle.dumps(forces))) == len(copy.copy(forces)) == 43

@@ -63,7 +63,7 @@ __all__ = [
 # package and taking its name away makes room for the function; a package once loaded never
 # takes its name back. Inside, write `from analysis.compare import change`.
 import_module("analysis.compare")
-globals().pop("compare")
+globals().pop("compare", None)
 
 # heavy libraries are imported when a name is first asked for
 _MODULES = ("charts", "claims", "national", "quality", "sections", "tables", "wording")

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from analysis import console, paths, vocabulary
+from analysis.lab import command as lab_command
 from analysis.schedule import commands, credentials
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def main() -> None:
 
 app.add_typer(commands.app, name="schedule")
 app.command("clean-runs")(commands.clean_runs)
+app.command("lab")(lab_command.lab)
 
 
 @app.callback()

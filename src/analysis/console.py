@@ -87,6 +87,8 @@ def _code(error: Exception) -> int | None:
     # they take a second to load, which only who fails has to spend
     from analysis.compare.graded import SelectionError
     from analysis.evidence.faults import EvidenceError
+    from analysis.lab.drafts import DraftError
+    from analysis.lab.start import LabError
     from analysis.publish.cluster import ClusterError
     from analysis.publish.gate import GateError
     from analysis.publish.parameters import ParameterError
@@ -113,7 +115,9 @@ def _code(error: Exception) -> int | None:
         SignOffError,
         UnknownFileError,
         CredentialsError,
+        DraftError,
         ExportError,
+        LabError,
         ScheduleError,
         ServingError,
     )

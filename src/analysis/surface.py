@@ -55,8 +55,8 @@ class NationalPicture(national.NationalPicture):
 
     @property
     def headline(self) -> str:
-        """What a reader should take away, in two sentences."""
-        return national_words.headline(self)
+        """What a reader should take away, in two or three sentences."""
+        return " ".join(national_words.headline(self))
 
     def __repr__(self) -> str:
         return f"{self.headline}\n{national_words.coverage(self)}\n{national_words.in_scope(self.scope)}"

@@ -91,3 +91,20 @@ def overdispersion(counts: Sequence[int], bases: Sequence[int], /, *, target: fl
     variance = target * (1 - target)
     squares = [(n / base - target) ** 2 * base / variance for n, base in zip(counts, bases, strict=True)]
     return math.fsum(squares) / len(squares)
+
+
+def overdispersion_p(spread: float, n_audits: int, /) -> float:
+    """How often chance alone makes an overdispersion so large or larger, 0-1, by the chi-squared distribution.
+
+    Args:
+        spread: as from `overdispersion`.
+        n_audits: how many audits it is of. One degree of freedom is the target's, which they make.
+
+    Raises:
+        ValueError: if there are fewer than two audits.
+    """
+    from scipy import stats
+
+    if n_audits < 2:
+        raise ValueError("Overdispersion can be judged from two audits on.")
+    return float(stats.chi2.sf(spread * n_audits, n_audits - 1))

@@ -6,7 +6,7 @@ nothing here puts forces in an order.
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import median
@@ -159,7 +159,9 @@ class Funnel:
         target: the share of all cases of full inspections taken together, with its interval.
         n_cases: cases at the grade that the target rests on.
         base: audited cases that it rests on.
-        overdispersion: how many times as much full inspections vary as chance alone would make them.
+        n_full: full inspections that the target rests on.
+        overdispersion: how many times as large the variance of full inspections is as chance alone makes it.
+        overdispersion_p: how often chance alone makes it so large or larger, 0-1.
         points: one row per audit (schema `FunnelPoint`).
         lines: the limits for drawing: one row per number of cases, with `base`, `limit_lower`,
             `limit_upper`, `limit_far_lower`, `limit_far_upper`.
@@ -170,10 +172,21 @@ class Funnel:
     target: shares.Estimate
     n_cases: int
     base: int
+    n_full: int
     overdispersion: float
+    overdispersion_p: float
     points: dy.DataFrame[FunnelPoint]
     lines: pl.DataFrame
     expected_outside: float
+
+
+@dataclass(frozen=True)
+class Together:
+    """Cases of several audits taken as one lot: how many at a grade, of how many, and the share."""
+
+    n_cases: int
+    base: int
+    share: shares.Estimate
 
 
 @dataclass(frozen=True)
@@ -184,6 +197,8 @@ class NationalPicture:
         scope: which audits count.
         coverage: one row per force (schema `Coverage`).
         pairs: every comparison, in alphabetical order of force; those in part among them.
+        looked_at: every audit that a force's standing in `coverage` rests on, by inspection id.
+        began: by grade, the earlier audits of all full comparisons taken together; empty if there is none.
         summaries: by grade, the change over all full comparisons, the same forces for each grade;
             empty if there are fewer than two.
         with_partial: the same with the pairs of which that change is known though another is not.
@@ -202,6 +217,8 @@ class NationalPicture:
     scope: Scope
     coverage: dy.DataFrame[Coverage]
     pairs: tuple[Comparison, ...]
+    looked_at: Mapping[str, GradedAudit]
+    began: Mapping[Grade, Together]
     summaries: Mapping[Grade, Pooled]
     with_partial: Mapping[Grade, Pooled]
     drawn_together: Mapping[Grade, Mapping[str, shares.Estimate]]
@@ -221,6 +238,11 @@ class NationalPicture:
     def figures(self) -> dy.DataFrame[NationalFigure]:
         """Every number (schema `NationalFigure`): of all forces first, then by force."""
         return _figures(self)
+
+    @property
+    def n_cases_compared(self) -> int:
+        """Audited cases of both audits of all full comparisons."""
+        return _n_cases(self.full_pairs)
 
     def pairs_with(self, grade: Grade, /) -> tuple[Comparison, ...]:
         """The comparisons for which the change of the share of a grade is known."""
@@ -301,6 +323,8 @@ def picture(audits: pl.DataFrame, /, *, forces: Sequence[str], scope: Scope) -> 
         scope=scope,
         coverage=_coverage(audits, examined),
         pairs=pairs,
+        looked_at=_looked_at(examined.values()),
+        began=_began(full, confidence=scope.confidence),
         summaries=_summaries(full, confidence=scope.confidence),
         with_partial=_summaries(pairs, confidence=scope.confidence),
         drawn_together=_drawn_together(full, confidence=scope.confidence),
@@ -355,6 +379,29 @@ def _coverage(
             }
         )
     return Coverage.validate(pl.DataFrame(rows, schema=Coverage.create_empty().schema, orient="row"))
+
+
+def _looked_at(
+    examined: Iterable[Comparison | SingleAudit | change.NoAudit],
+) -> dict[str, GradedAudit]:
+    audits: list[GradedAudit] = []
+    for one in examined:
+        if isinstance(one, Comparison):
+            audits += [one.baseline, one.follow_up]
+        elif isinstance(one, SingleAudit):
+            audits.append(one.audit)
+    return {audit.inspection_id: audit for audit in audits}
+
+
+def _began(pairs: Sequence[Comparison], *, confidence: float) -> dict[Grade, Together]:
+    if not pairs:
+        return {}
+    base = sum(pair.baseline.n_cases or 0 for pair in pairs)
+    found = {}
+    for grade in GRADES:
+        n_cases = sum(pair.baseline.count(grade) or 0 for pair in pairs)
+        found[grade] = Together(n_cases, base, shares.share(n_cases, base, confidence=confidence))
+    return found
 
 
 def _change(pair: Comparison, grade: Grade) -> float | None:
@@ -463,6 +510,7 @@ def _funnel(within: pl.DataFrame, forces: Sequence[str], grade: Grade, *, confid
     if len(full) < 2 or not 0 < n_cases < base_of_all:
         return None
     target = shares.share(n_cases, base_of_all, confidence=confidence)
+    spread = funnel.overdispersion(*zip(*full, strict=True), target=target.value)
     rows = []
     for audit, n, base in audits:
         own = shares.share(n, base, confidence=confidence)
@@ -491,7 +539,9 @@ def _funnel(within: pl.DataFrame, forces: Sequence[str], grade: Grade, *, confid
         target=target,
         n_cases=n_cases,
         base=base_of_all,
-        overdispersion=funnel.overdispersion(*zip(*full, strict=True), target=target.value),
+        n_full=len(full),
+        overdispersion=spread,
+        overdispersion_p=funnel.overdispersion_p(spread, len(full)),
         points=FunnelPoint.validate(points),
         lines=_lines(target.value, [base for _, _, base in audits]),
         expected_outside=math.fsum(
@@ -501,10 +551,14 @@ def _funnel(within: pl.DataFrame, forces: Sequence[str], grade: Grade, *, confid
 
 
 def _limits(target: float, base: int) -> tuple[tuple[float, float], tuple[float, float]]:
-    inner, outer = (
-        funnel.binomial_limits(target, base, level=level) for level in (funnel.INNER, funnel.OUTER)
-    )
-    return inner, outer
+    def ends(level: float) -> tuple[float, float]:
+        # The published formula cuts early at the top. Read from the other end it is as strict there as below,
+        # and agrees with the exact tails by which an audit is called outside.
+        lower, _ = funnel.binomial_limits(target, base, level=level)
+        upper, _ = funnel.binomial_limits(1 - target, base, level=level)
+        return lower, 1 - upper
+
+    return ends(funnel.INNER), ends(funnel.OUTER)
 
 
 def _position(tail: float) -> Position:
@@ -614,6 +668,11 @@ def _figures(picture: NationalPicture) -> dy.DataFrame[NationalFigure]:
         add(f"forces with {known.value}", ALL, "all", None, n_forces=n, note="a number of forces")
     for grade in GRADES:
         summary, measure = picture.summaries.get(grade), shares.measure_of(grade)
+        if grade in picture.began:
+            start = picture.began[grade]
+            of_pairs = {"n_cases": start.n_cases, "base": start.base, "n_forces": len(picture.full_pairs)}
+            note = "of the earlier audits of all full comparisons together"
+            add(f"began_{measure}", ALL, BASELINE, start.share, **of_pairs, note=note)
         wider = picture.with_partial.get(grade)
         if wider and (summary is None or wider.k > summary.k):
             more = {"n_forces": wider.k, "base": _n_cases(picture.pairs_with(grade))}
@@ -623,7 +682,7 @@ def _figures(picture: NationalPicture) -> dy.DataFrame[NationalFigure]:
             note = "not worked out: fewer than two forces can be compared in full"
             add(f"mean_change_{measure}", ALL, CHANGE, None, note=note)
             continue
-        base = _n_cases(picture.full_pairs)
+        base = picture.n_cases_compared
         on = {"n_forces": summary.k, "base": base}
         add(f"mean_change_{measure}", ALL, CHANGE, summary.mean, **on, note="Hartung-Knapp interval")
         add(
@@ -659,10 +718,10 @@ def _figures(picture: NationalPicture) -> dy.DataFrame[NationalFigure]:
     add("any_false_alarm", ALL, "all", picture.any_false_alarm, **on, note="a probability, at most")
     for grade, one in picture.funnels.items():
         measure = shares.measure_of(grade)
-        n_full = one.points.filter(~pl.col("is_follow_up")).height
-        on_all = {"n_cases": one.n_cases, "base": one.base, "n_forces": n_full}
+        on_all = {"n_cases": one.n_cases, "base": one.base, "n_forces": one.n_full}
         add(f"target_{measure}", ALL, "all", one.target, **on_all, note="of all full inspections together")
         add(f"overdispersion_{measure}", ALL, "all", one.overdispersion, **on_all, note="1 if chance is all")
+        add(f"overdispersion_p_{measure}", ALL, "all", one.overdispersion_p, **on_all, note="a p-value")
         add(
             f"expected_outside_{measure}",
             ALL,

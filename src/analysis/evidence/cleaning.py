@@ -75,6 +75,10 @@ class Evidence:
     rows_read: Mapping[str, int]
     inputs: Mapping[str, str]
 
+    def __repr__(self) -> str:
+        told = "; ".join(f"{name} {frame.height}" for name, frame in self.tables.items())
+        return f"Evidence, rows by table: {told}"
+
     @property
     def tables(self) -> dict[str, pl.DataFrame]:
         """The tables by the name of their file in `data/processed`."""

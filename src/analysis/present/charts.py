@@ -134,15 +134,13 @@ def changes(pair: Comparison, /) -> alt.LayerChart:
     A change that could not be worked out is left out; the description says why.
     """
     rows = []
-    names = []
     for grade in (Grade.INADEQUATE, Grade.GOOD):
         row = wording.figure(pair, measure_of(grade), CHANGE)
         if row["value"] is None:
             continue
-        names.append(f"Share graded {grade.value}")
         rows.append(
             {
-                "measure": names[-1],
+                "measure": f"Share graded {grade.value}",
                 "value": row["value"],
                 "lower": row["lower"],
                 "upper": row["upper"],
@@ -150,41 +148,8 @@ def changes(pair: Comparison, /) -> alt.LayerChart:
                 "told_range": f"{wording.figure_text(row, 'lower')} to {wording.figure_text(row, 'upper')}",
             }
         )
-    data = alt.Data(values=rows)
-    y = alt.Y("measure:N", sort=names, title=None, axis=None)
-    points = "format(datum.value * 100, '+.0f')"
-    axis = alt.Axis(
-        labelExpr=f"datum.value == 0 ? '0' : {points}", tickCount=5, grid=False, labelOverlap=False
-    )
-    x = alt.X("lower:Q", title="Change in percentage points", axis=axis)
-    whiskers = (
-        alt.Chart(data).mark_rule(strokeWidth=4, color=house.NAVY).encode(x=x, x2=alt.X2("upper:Q"), y=y)
-    )
-    dots = (
-        alt.Chart(data)
-        .mark_point(filled=True, size=190, color=house.NAVY, opacity=1)
-        .encode(
-            x=alt.X("value:Q"),
-            y=y,
-            tooltip=[
-                alt.Tooltip("measure:N", title="Measure"),
-                alt.Tooltip("told:N", title="Change"),
-                alt.Tooltip("told_range:N", title="Range"),
-            ],
-        )
-    )
-    zero = alt.Data(values=[{"zero": 0, "label": "no change"}])
-    line = (
-        alt.Chart(zero).mark_rule(strokeDash=[5, 4], strokeWidth=2, color=house.INK).encode(x=alt.X("zero:Q"))
-    )
-    label = (
-        alt.Chart(zero)
-        .mark_text(baseline="bottom", fontSize=15, color=house.INK, y=-4)
-        .encode(x=alt.X("zero:Q"), text=alt.Text("label:N"))
-    )
-    rows_named = [house.row_labels(names, "measure", above=14, halo=halo) for halo in (True, False)]
     return house.styled(
-        [line, label, whiskers, dots, *rows_named],
+        house.ranges(rows, named="Measure"),
         title=wording.change_chart_title(pair),
         subtitle=wording.change_chart_subtitle(pair),
         description=wording.change_description(pair),

@@ -5,7 +5,7 @@ marks and not beside them. Meaning is never carried by colour alone.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -119,3 +119,49 @@ def row_labels(labels: Sequence[str], field: str, *, above: int, halo: bool = Fa
         .encode(x=alt.XValue(0), y=alt.Y(f"{field}:N", sort=list(labels)), text=alt.Text(f"{field}:N"))
     )
     return named
+
+
+def ranges(rows: Sequence[Mapping[str, Any]], /, *, named: str) -> list[alt.Chart]:
+    """The layers of a chart of changes: a dot and its range for each, and a line at no change.
+
+    Args:
+        rows: one per change, from above: `measure` (its name, once), `value`, `lower` and `upper` as
+            fractions, and in words `told` and `told_range`.
+        named: what `measure` is called where a reader points at it.
+    """
+    names = [str(row["measure"]) for row in rows]
+    data = alt.Data(values=[dict(row) for row in rows])
+    y = alt.Y("measure:N", sort=names, title=None, axis=None)
+    points = "format(datum.value * 100, '+.0f')"
+    axis = alt.Axis(
+        labelExpr=f"datum.value == 0 ? '0' : {points}", tickCount=5, grid=False, labelOverlap=False
+    )
+    x = alt.X("lower:Q", title="Change in percentage points", axis=axis)
+    whiskers = alt.Chart(data).mark_rule(strokeWidth=4, color=NAVY).encode(x=x, x2=alt.X2("upper:Q"), y=y)
+    dots = (
+        alt.Chart(data)
+        .mark_point(filled=True, size=190, color=NAVY, opacity=1)
+        .encode(
+            x=alt.X("value:Q"),
+            y=y,
+            tooltip=[
+                alt.Tooltip("measure:N", title=named),
+                alt.Tooltip("told:N", title="Change"),
+                alt.Tooltip("told_range:N", title="Range"),
+            ],
+        )
+    )
+    zero = alt.Data(values=[{"zero": 0, "label": "no change"}])
+    line = alt.Chart(zero).mark_rule(strokeDash=[5, 4], strokeWidth=2, color=INK).encode(x=alt.X("zero:Q"))
+    label = (
+        alt.Chart(zero)
+        .mark_text(baseline="bottom", fontSize=15, color=INK, y=-4)
+        .encode(x=alt.X("zero:Q"), text=alt.Text("label:N"))
+    )
+    return [
+        line,
+        label,
+        whiskers,
+        dots,
+        *(row_labels(names, "measure", above=14, halo=halo) for halo in (True, False)),
+    ]

@@ -1,6 +1,7 @@
 """What the notebook on the national picture shows: each function is one cell's result; no arithmetic."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 from markupsafe import Markup
@@ -21,8 +22,8 @@ _NO_PAIRS = "No force has two audits here of which this share is known."
 
 
 def headline(picture: NationalPicture, /) -> Section:
-    """What follow-ups show over all forces, and which audits were looked at."""
-    said = (national_words.headline(picture), wording.LIMITS, national_words.in_scope(picture.scope))
+    """Whether grades get better at follow-ups, what they cannot say, and which audits were looked at."""
+    said = (*national_words.headline(picture), wording.LIMITS, national_words.in_scope(picture.scope))
     first, *rest = (Markup("<p>{}</p>").format(one) for one in said)
     first = Markup('<p class="headline">{}</p>').format(said[0])
     return Section(
@@ -41,8 +42,8 @@ def coverage(picture: NationalPicture, /) -> Table:
         {
             "force": wording.force_name(row["force"]),
             "known": wording.capitalised(national_words.KNOWN_LABELS[Known(row["known"])]),
-            "earlier": row["baseline"] or "",
-            "follow_up": row["follow_up"] or "",
+            "earlier": _audit_named(picture, row["baseline"]),
+            "later": _audit_named(picture, row["follow_up"]),
             "n_elsewhere": str(row["n_elsewhere"]),
         }
         for row in picture.coverage.iter_rows(named=True)
@@ -55,9 +56,17 @@ def coverage(picture: NationalPicture, /) -> Table:
             "force": "Force",
             "known": "Known",
             "earlier": "Earlier or only audit",
-            "follow_up": "Later audit",
+            "later": "Later audit",
             "n_elsewhere": "Other audits, not looked at here",
         },
+    )
+
+
+def _audit_named(picture: NationalPicture, inspection_id: str | None) -> str:
+    return (
+        ""
+        if inspection_id is None
+        else wording.capitalised(wording.audit_name(picture.looked_at[inspection_id]))
     )
 
 
@@ -104,7 +113,9 @@ def _pairs_table(picture: NationalPicture, grade: Grade) -> Table:
                 "value": wording.signed_points(change["value"]),
                 "lower": wording.signed_points(change["lower"]),
                 "upper": wording.signed_points(change["upper"]),
-                "evidence": pair.verdict.evidence.value,
+                "evidence": "only this share is known"
+                if pair.verdict.evidence is Evidence.NOT_COMPARABLE
+                else pair.verdict.evidence.value,
             }
         )
     return tables.from_rows(
@@ -135,7 +146,7 @@ def changes(picture: NationalPicture, /, *, grade: str) -> Picture | Section:
     """
     chosen = grade_named(grade)
     if not picture.full_pairs:
-        return paragraphs([national_words.headline(picture)])
+        return paragraphs(national_words.headline(picture))
     rows = dict(national_charts.change_rows(picture, chosen))
     table = _estimates(
         rows, name=f"table-changes-{chosen.column}", caption=f"Change in the share graded {chosen.value}"
@@ -150,8 +161,8 @@ def _estimates(rows: Mapping[str, Estimate], *, name: str, caption: str) -> Tabl
         {
             "row": label,
             "value": wording.signed_points(one.value),
-            "lower": wording.signed_points(one.lower),
-            "upper": wording.signed_points(one.upper),
+            "lower": "" if one.lower is None else wording.signed_points(one.lower),
+            "upper": "" if one.upper is None else wording.signed_points(one.upper),
         }
         for label, one in rows.items()
     ]
@@ -177,7 +188,7 @@ def summary(picture: NationalPicture, /) -> Section:
 
 
 def drawn_together(picture: NationalPicture, /) -> Table | Section:
-    """The change at each force by itself, and in the light of the other forces."""
+    """The change at each force by itself, and read beside the other forces."""
     if not picture.drawn_together:
         return paragraphs(
             ["Fewer than three forces can be compared in full, too few to learn from one another."]
@@ -201,15 +212,15 @@ def drawn_together(picture: NationalPicture, /) -> Table | Section:
     return tables.from_rows(
         rows,
         name="table-drawn-together",
-        caption="Change in percentage points, by itself and in the light of the other forces",
+        caption="Change in percentage points, by itself and beside the other forces (posterior medians, flat priors)",
         columns={
             "force": "Force",
             "value_own": "By itself",
             "lower_own": "Range from",
             "upper_own": "Range to",
             "value": "With the others",
-            "lower": "from",
-            "upper": "to",
+            "lower": "Range from, with the others",
+            "upper": "Range to, with the others",
         },
     )
 
@@ -233,7 +244,8 @@ def unusual(picture: NationalPicture, /) -> Section:
     table = tables.from_rows(
         rows,
         name="table-unusual",
-        caption="Each comparison among all: p-values of the exact test, before and after Holm's correction",
+        caption="Each comparison among all: p-values of the exact test of a shift, or of any difference where the "
+        "counts point both ways; before and after Holm's correction",
         columns={
             "force": "Force",
             "direction": "Direction",
@@ -310,7 +322,7 @@ def regression(picture: NationalPicture, /) -> Picture | Section:
     table = _estimates(
         rows,
         name="table-regression",
-        caption="Change in the share graded inadequate. Ranges of made-up forces are those of the simulation",
+        caption="Change in the share graded inadequate; made-up forces have no range",
     )
     return charts.picture(national_charts.regression(picture), name="chart-regression", table=table)
 
@@ -320,34 +332,69 @@ def regression_words(picture: NationalPicture, /) -> Section:
     return paragraphs(national_words.regression(picture))
 
 
-def sensitivity(picture: NationalPicture, /) -> Table | Section:
-    """Whether the verdict on each force holds if one looks a little otherwise; one row per question."""
+def sensitivity(picture: NationalPicture, /) -> Section:
+    """Whether the verdict on each force would hold under other assumptions, and what other priors give."""
     if not picture.pairs:
-        return paragraphs([national_words.headline(picture)])
-    rows = []
+        return paragraphs(national_words.headline(picture))
+    asked: list[tuple[str, dict[str, Any]]] = []
+    not_asked: list[tuple[str, dict[str, Any]]] = []
     for pair, one in zip(picture.pairs, picture.sensitivities, strict=True):
         for row in one.checks.iter_rows(named=True):
-            rows.append(
-                {
-                    "force": wording.force_name(pair.force),
-                    "check": _check_label(row["check"], row["setting"]),
-                    "evidence": _called(row["evidence"], row["is_changed"]),
-                    "value": _check_value(row),
-                    "note": wording.capitalised(row["note"]),
-                }
-            )
-    return tables.from_rows(
-        rows,
+            (not_asked if row["note"].startswith(_NOT_ASKED) else asked).append((pair.force, row))
+    verdicts = tables.from_rows(
+        [
+            {
+                "force": wording.force_name(force),
+                "check": _check_label(row["check"], row["setting"]),
+                "evidence": _called(row["evidence"], row["is_changed"]),
+                "value": _check_value(row),
+                "note": wording.capitalised(row["note"]),
+            }
+            for force, row in asked
+            if row["check"] != checks.PRIOR
+        ],
         name="table-sensitivity",
-        caption="Does the evidence hold if one looks a little otherwise?",
+        caption="Would the evidence hold under other assumptions?",
         columns={
             "force": "Force",
             "check": "Question",
             "evidence": "Evidence would be",
-            "value": "Value and range",
+            "value": "Chance that a later case is graded better, ties as half",
             "note": "Note",
         },
     )
+    priors = tables.from_rows(
+        [
+            {
+                "force": wording.force_name(force),
+                "prior": f"{row['setting']} of a case added to each grade",
+                "value": _check_value(row),
+            }
+            for force, row in asked
+            if row["check"] == checks.PRIOR
+        ],
+        name="table-priors",
+        caption="Posterior chance that later cases have the better grades, by prior. It is no part of the verdict: "
+        "it takes cases for independent draws and knows of no other forces",
+        columns={"force": "Force", "prior": "Prior", "value": "Chance"},
+    )
+    said = paragraphs(dict.fromkeys(_why_not(force, row) for force, row in not_asked))
+    shown = [verdicts, *([priors] if any(row["check"] == checks.PRIOR for _, row in asked) else [])]
+    return Section(
+        "\n".join([*map(repr, shown), said.plain]),
+        Markup("").join(Markup(table.as_raw_html()) for table in shown) + said.html,
+    )
+
+
+_NOT_ASKED = "not asked: "
+
+
+def _why_not(force: str, row: Mapping[str, Any]) -> str:
+    """Why a question could not be asked; by area, that holds for all forces alike."""
+    reason = row["note"].removeprefix(_NOT_ASKED)
+    if row["check"] in (checks.CASE_MIX, checks.WITHOUT_AREA) and "area" in reason:
+        return "Not asked by area where grades by area are not known for both audits of a force."
+    return f"Not asked of {wording.force_name(force)}: {reason}."
 
 
 def _check_label(check: str, setting: str | None) -> str:
@@ -362,23 +409,21 @@ def _called(evidence: str | None, is_changed: bool | None) -> str:
     return f"{evidence} (changed)" if is_changed else evidence
 
 
-def _check_value(row: dict[str, object]) -> str:
-    value, lower, upper = row["value"], row["lower"], row["upper"]
-    if not isinstance(value, float):
+def _check_value(row: Mapping[str, Any]) -> str:
+    if row["value"] is None:
         return ""
-    if row["check"] == checks.CASE_MIX and isinstance(lower, float) and isinstance(upper, float):
-        ends = f"{wording.signed_points(lower)} to {wording.signed_points(upper)}"
-        return f"{wording.signed_points(value)} points ({ends})"
-    told = wording.percent(value, base=1)
-    if isinstance(lower, float) and isinstance(upper, float):
-        told += f" ({wording.percent(lower, base=1)} to {wording.percent(upper, base=1)})"
-    return told
+    if row["check"] == checks.CASE_MIX:
+        return f"{wording.movement(row['value'])} ({wording.movement_range(row['lower'], row['upper'])})"
+    told = wording.percent(row["value"], base=1)
+    if row["lower"] is None:
+        return told
+    return f"{told} ({wording.percent(row['lower'], base=1)} to {wording.percent(row['upper'], base=1)})"
 
 
 def tipping(picture: NationalPicture, /) -> Section:
     """For each pair, how few cases graded otherwise would change what the evidence is called."""
     if not picture.pairs:
-        return paragraphs([national_words.headline(picture)])
+        return paragraphs(national_words.headline(picture))
     said = [
         national_words.tipping(pair, one)
         for pair, one in zip(picture.pairs, picture.sensitivities, strict=True)

@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 
 from analysis import vocabulary
-from analysis.compare.national import Funnel, Known, NationalPicture, Position
+from analysis.compare.national import GRADES, Funnel, Known, NationalPicture, Position
 from analysis.compare.shares import CHANGE, Estimate, measure_of
 from analysis.present import house, national_words, tiles, wording
 from analysis.vocabulary import Grade
@@ -105,7 +105,8 @@ def pairs(picture: NationalPicture, grade: Grade, /) -> alt.LayerChart:
     x = alt.X(
         "before:Q",
         title="Share of audited cases",
-        scale=alt.Scale(domainMin=0),
+        # one scale for both grades, whose charts stand below one another
+        scale=alt.Scale(domain=[0, _largest(picture)]),
         axis=alt.Axis(format="%", tickCount=5, grid=False),
     )
     tooltip = [
@@ -133,6 +134,15 @@ def pairs(picture: NationalPicture, grade: Grade, /) -> alt.LayerChart:
     )
 
 
+def _largest(picture: NationalPicture) -> float:
+    return max(
+        float(wording.figure(pair, measure_of(grade), period)["value"])
+        for grade in GRADES
+        for pair in picture.pairs_with(grade)
+        for period in wording.periods(pair)
+    )
+
+
 @house.unchecked
 def changes(picture: NationalPicture, grade: Grade, /) -> alt.LayerChart:
     """The change of a share at each force with its range, their mean, and what one more force may show."""
@@ -151,7 +161,7 @@ def change_rows(picture: NationalPicture, grade: Grade, /) -> list[tuple[str, Es
         row = wording.figure(pair, measure_of(grade), CHANGE)
         name = vocabulary.force(pair.force).short_name
         rows.append((name, Estimate(row["value"], row["lower"], row["upper"])))
-    one = picture.summaries.get(grade)
+    one = national_words.told_mean(picture, grade)
     if one is not None:
         rows.append((f"Mean of these {one.k}", one.cautious))
         if one.prediction is not None:
@@ -165,75 +175,41 @@ def regression(picture: NationalPicture, /) -> alt.LayerChart:
     rows = regression_rows(picture)
     return _forest(
         rows,
-        title="Poor first grades are followed by better ones anyway",
-        subtitle="Change in share of audited cases graded inadequate, percentage points. Made up: no force changed, "
-        "those with the poorest first grades, one in three, are inspected again",
+        title="Made-up forces that never change still look better",
+        subtitle="Change in share of audited cases graded inadequate, percentage points, of the made-up forces that "
+        "had the poorest first grades, one in three",
     )
 
 
 def regression_rows(picture: NationalPicture, /) -> list[tuple[str, Estimate]]:
     """What the chart of regression to the mean shows: a label and an estimate per row."""
-    one = picture.summaries.get(Grade.INADEQUATE)
+    one = national_words.told_mean(picture, Grade.INADEQUATE)
     rows = [] if one is None else [(f"Real: mean of {one.k} follow-ups", one.cautious)]
-    names = ("Made up: forces as different as they seem", "Made up: as different as counts allow")
+    names = ("Made up: as different as counts suggest", "Made up: as different as counts allow")
     rows += [
-        (name, made_up.inadequate_change) for name, made_up in zip(names, picture.regressions, strict=False)
+        (name, Estimate(made_up.inadequate_change.value, None, None))
+        for name, made_up in zip(names, picture.regressions, strict=False)
     ]
     return rows
 
 
 def _forest(rows: Sequence[tuple[str, Estimate]], *, title: str, subtitle: str) -> alt.LayerChart:
-    names = [label for label, _ in rows]
-    values = [
+    shown = [
         {
-            "row": label,
+            "measure": label,
             "value": one.value,
-            "lower": one.lower,
-            "upper": one.upper,
+            # what has no range is drawn as a dot
+            "lower": one.value if one.lower is None else one.lower,
+            "upper": one.value if one.upper is None else one.upper,
             "told": wording.movement(one.value),
             "told_range": "none"
             if one.lower is None or one.upper is None
-            else f"{wording.movement(one.lower)} to {wording.movement(one.upper)}",
+            else wording.movement_range(one.lower, one.upper),
         }
         for label, one in rows
     ]
-    data = alt.Data(values=values)
-    y = alt.Y("row:N", sort=names, axis=None)
-    axis = alt.Axis(
-        labelExpr="datum.value == 0 ? '0' : format(datum.value * 100, '+.0f')",
-        tickCount=5,
-        grid=False,
-        labelOverlap=False,
-    )
-    x = alt.X("lower:Q", title="Change in percentage points", axis=axis)
-    zero = alt.Data(values=[{"zero": 0, "label": "no change"}])
-    line = (
-        alt.Chart(zero).mark_rule(strokeDash=[5, 4], strokeWidth=2, color=house.INK).encode(x=alt.X("zero:Q"))
-    )
-    label = (
-        alt.Chart(zero)
-        .mark_text(baseline="bottom", fontSize=15, color=house.INK, y=-4)
-        .encode(x=alt.X("zero:Q"), text=alt.Text("label:N"))
-    )
-    whiskers = (
-        alt.Chart(data).mark_rule(strokeWidth=4, color=house.NAVY).encode(x=x, x2=alt.X2("upper:Q"), y=y)
-    )
-    dots = (
-        alt.Chart(data)
-        .mark_point(filled=True, size=190, color=house.NAVY, opacity=1)
-        .encode(
-            x=alt.X("value:Q"),
-            y=y,
-            tooltip=[
-                alt.Tooltip("row:N", title="Force"),
-                alt.Tooltip("told:N", title="Change"),
-                alt.Tooltip("told_range:N", title="Range"),
-            ],
-        )
-    )
-    named = [house.row_labels(names, "row", above=12, halo=halo) for halo in (True, False)]
     return house.styled(
-        [line, label, whiskers, dots, *named],
+        house.ranges(shown, named="Force"),
         title=title,
         subtitle=subtitle,
         description=national_words.changes_description(rows),
@@ -247,7 +223,7 @@ def funnel(one: Funnel, /, *, force: str | None = None) -> alt.LayerChart:
 
     Args:
         one: of the grade to show.
-        force: slug of a force whose audits are to be named and marked wherever they lie.
+        force: slug of a force whose audits are to be named wherever they lie.
     """
     rows = [_point(row, force=force) for row in one.points.iter_rows(named=True)]
     lines = one.lines.to_dicts()

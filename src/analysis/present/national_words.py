@@ -8,9 +8,10 @@ import polars as pl
 from analysis import vocabulary
 from analysis.compare.change import Comparison, Evidence
 from analysis.compare.funnel import INNER, OUTER
-from analysis.compare.national import Funnel, Known, NationalPicture, Position, Scope
+from analysis.compare.national import GRADES, Funnel, Known, NationalPicture, Position, Scope
+from analysis.compare.pooling import FEWEST_TO_PREDICT, Pooled
 from analysis.compare.sensitivity import MOST_REGRADED, Sensitivity
-from analysis.compare.shares import Estimate, measure_of
+from analysis.compare.shares import CHANGE, Estimate, measure_of
 from analysis.present import wording
 from analysis.vocabulary import Grade
 
@@ -24,8 +25,8 @@ NO_RANKING = (
 KNOWN_LABELS = {
     Known.PAIR: "two audits to compare",
     Known.PART: "two audits, comparable in part",
-    Known.ONE: "one audit only",
-    Known.NOTHING: "no audit looked at here",
+    Known.ONE: "counts read of one audit only",
+    Known.NOTHING: "no counts read that can be used here",
 }
 
 
@@ -45,20 +46,56 @@ def in_scope(scope: Scope, /) -> str:
     )
 
 
-def headline(picture: NationalPicture, /) -> str:
-    """What follow-ups show over all forces, in one or two sentences."""
-    n_forces = len(picture.full_pairs)
+def headline(picture: NationalPicture, /) -> tuple[str, ...]:
+    """Whether grades get better at follow-ups, how many show a clear change, and how they went on average."""
+    n_forces, n_all = len(picture.full_pairs), picture.coverage.height
     if n_forces == 0:
-        return "No force has two audits here that can be compared in full."
+        return ("No force has two audits here that can be compared in full.",)
     n_clear = picture.unusual.filter("is_clear").height
+    none = "neither" if n_forces == 2 else "none"
     shows = (
-        f"At the one force with a follow-up that can be compared in full, the change in case grades is "
+        f"Two audits can be compared in full at 1 of {n_all} forces, and its change is "
         f"{'clear' if n_clear else 'not clear'}."
         if n_forces == 1
-        else f"Across {n_forces} forces with a follow-up that can be compared in full, {n_clear or 'none'} "
-        f"{'shows' if n_clear < 2 else 'show'} a clear change in case grades."
+        else f"Two audits can be compared in full at {n_forces} of {n_all} forces, and {n_clear or none} of the "
+        f"{n_forces} {'shows' if n_clear < 2 else 'show'} a clear change."
     )
-    return f"{shows} {false_alarms(picture)}"
+    means = {grade: one for grade in GRADES if (one := told_mean(picture, grade)) is not None}
+    if not means:
+        return (_CANNOT_TELL, shows, "That is too few for an average.")
+    clear = [
+        f"the share graded {grade.value} {'rose' if one.cautious.value > 0 else 'fell'}"
+        for grade, one in means.items()
+        if one.cautious.excludes(0)
+    ]
+    lead = (
+        f"At follow-ups, {_listed(clear)} on average, by more than chance could easily explain."
+        if clear
+        else _CANNOT_TELL
+    )
+    average = _listed(
+        [
+            f"the share graded {grade.value} {_moved(one.cautious.value)} ({_range(one.cautious)} fits the counts)"
+            for grade, one in means.items()
+        ]
+    )
+    return (lead, shows, f"On average {average}.")
+
+
+_CANNOT_TELL = "We cannot tell whether case grades get better at a follow-up."
+
+
+def told_mean(picture: NationalPicture, grade: Grade, /) -> Pooled | None:
+    """The summary of a share where there are enough forces to tell of it; two tell nothing of how forces differ."""
+    one = picture.summaries.get(grade)
+    return one if one is not None and one.k >= FEWEST_TO_PREDICT else None
+
+
+def _moved(change: float) -> str:
+    told = wording.movement(change)
+    for noun, verb in (("a rise of", "rose by"), ("a fall of", "fell by"), ("no change", "stayed level")):
+        told = told.replace(noun, verb)
+    return told
 
 
 def false_alarms(picture: NationalPicture, /) -> str:
@@ -92,32 +129,39 @@ def map_title(picture: NationalPicture, /) -> str:
 
 def summary(picture: NationalPicture, grade: Grade, /) -> str:
     """The mean change of a share over all forces with its range, and what it may be elsewhere."""
-    one = picture.summaries.get(grade)
+    one = told_mean(picture, grade)
     if one is None:
-        return "No mean is worked out: fewer than two forces can be compared in full."
+        return _TOO_FEW_FOR_A_MEAN
     told = (
-        f"Share graded {grade.value}: over {one.k} forces, on average {wording.movement(one.cautious.value)}. "
-        f"Anything from {_range(one.cautious)} fits the counts."
+        f"Share graded {grade.value}: over {one.k} forces and {wording.cases(picture.n_cases_compared)}, on average "
+        f"{wording.movement(one.cautious.value)}. Anything from {_range(one.cautious)} fits the counts."
     )
-    if not _same(one.mean, one.cautious):
+    # who relies on luck may come to a range without 0 that the other range does not bear out
+    if not _same(one.mean, one.cautious) and one.mean.excludes(0) == one.cautious.excludes(0):
         told += (
-            " These forces happen to differ less than chance alone would make them. Who takes that for more than "
-            f"luck comes to {_range(one.mean)}."
+            " These forces happen to differ less than chance would make them. A method that relies on that gives a "
+            f"narrower range, {_range(one.mean)}; the wider one is shown."
         )
     return told
 
 
+_TOO_FEW_FOR_A_MEAN = "No average is told: it takes three forces that can be compared in full."
+
+
 def heterogeneity(picture: NationalPicture, grade: Grade, /) -> str:
     """How much the changes differ between forces, with how little of that is known, and what follows."""
-    one = picture.summaries.get(grade)
+    one = told_mean(picture, grade)
     if one is None:
-        return "How much forces differ cannot be told from fewer than two."
-    differ = "more" if one.q > one.k - 1 else "no more"
+        return "How much forces differ cannot be told from fewer than three."
+    differ = (
+        "more than chance alone would easily make them"
+        if one.q_p <= 1 - picture.scope.confidence
+        else "no more than chance alone could make them"
+    )
     told = (
-        f"Share graded {grade.value}: the changes differ {differ} than chance alone would make them "
-        f"(Q {one.q:.1f} on {one.k - 1} degrees of freedom, p {one.q_p:.2f}). The true changes may differ between "
-        f"forces by a standard deviation of {_points_with_range(one.tau)}, which is "
-        f"{wording.percent(one.i_squared.value, base=1)} "
+        f"Share graded {grade.value}: the changes differ {differ} (Q {one.q:.1f} on {one.k - 1} degrees of freedom, "
+        f"p {one.q_p:.2f}). The true changes may differ between forces by a standard deviation of "
+        f"{_points_with_range(one.tau)}, which is {wording.percent(one.i_squared.value, base=1)} "
         f"({_percent_range(one.i_squared)}) of the spread that is seen."
     )
     if one.k < FEW:
@@ -129,8 +173,8 @@ def heterogeneity(picture: NationalPicture, grade: Grade, /) -> str:
 
 def with_partial(picture: NationalPicture, grade: Grade, /) -> str | None:
     """The mean change with forces that can be compared on this grade only; null if there is none."""
-    full, wider = picture.summaries.get(grade), picture.with_partial.get(grade)
-    if wider is None or (full is not None and full.k == wider.k):
+    full, wider = told_mean(picture, grade), picture.with_partial.get(grade)
+    if full is None or wider is None or full.k == wider.k:
         return None
     extra = [
         wording.force_name(pair.force)
@@ -145,13 +189,13 @@ def with_partial(picture: NationalPicture, grade: Grade, /) -> str | None:
 
 def pairs_title(picture: NationalPicture, grade: Grade, /) -> str:
     """The message of the chart of shares before and after, in ten words or fewer."""
-    values = [_figure(pair, grade, "change")["value"] for pair in picture.pairs_with(grade)]
-    up, down = sum(value > 0 for value in values), sum(value < 0 for value in values)
-    if up and down:
-        return f"Share graded {grade.value} rose at {up}, fell at {down}"
-    if up or down:
-        return f"Share graded {grade.value} {'rose' if up else 'fell'} at {up or down}"
-    return f"Share graded {grade.value} stayed level"
+    rows = [_figure(pair, grade, CHANGE) for pair in picture.pairs_with(grade)]
+    n_off = sum(Estimate(row["value"], row["lower"], row["upper"]).excludes(0) for row in rows)
+    if n_off:
+        exclude = "excludes" if n_off == 1 else "exclude"
+        return f"Share graded {grade.value}: {n_off} of {len(rows)} ranges {exclude} no change"
+    ranges = "the one range includes" if len(rows) == 1 else f"all {len(rows)} ranges include"
+    return f"Share graded {grade.value}: {ranges} no change"
 
 
 def pairs_subtitle(grade: Grade, /) -> str:
@@ -178,14 +222,13 @@ def pairs_description(picture: NationalPicture, grade: Grade, /) -> str:
 
 def changes_title(picture: NationalPicture, grade: Grade, /) -> str:
     """The message of the chart of changes, in ten words or fewer."""
-    one = picture.summaries.get(grade)
+    one = told_mean(picture, grade)
     if one is None:
-        return "Changes at single forces"
-    return (
-        "The mean range lies off no change"
-        if one.cautious.excludes(0)
-        else "The mean range includes no change"
-    )
+        return f"Share graded {grade.value}: changes at single forces"
+    if one.cautious.excludes(0):
+        way = "rose" if one.cautious.value > 0 else "fell"
+        return f"Share graded {grade.value} {way} on average"
+    return f"Share graded {grade.value}: the average may be no change"
 
 
 def changes_subtitle(picture: NationalPicture, grade: Grade, /) -> str:
@@ -195,7 +238,10 @@ def changes_subtitle(picture: NationalPicture, grade: Grade, /) -> str:
 
 def changes_description(rows: Sequence[tuple[str, Estimate]], /) -> str:
     """A chart of changes in words: each with its range."""
-    told = [f"{label}: {wording.movement(one.value)}, range from {_range(one)}." for label, one in rows]
+    told = [
+        f"{label}: {wording.movement(one.value)}{'' if one.lower is None else f', range from {_range(one)}'}."
+        for label, one in rows
+    ]
     return f"A dot and range for each change, beside a line that marks no change. {' '.join(told)}"
 
 
@@ -216,27 +262,35 @@ def funnel_subtitle(funnel: Funnel, /) -> str:
     """Measure and base of a funnel."""
     return (
         f"Share graded {funnel.grade.value} by number of audited cases. Between inner lines: {wording.level(INNER)} "
-        f"of audits, outer lines: {wording.level(OUTER)}, if chance alone made them differ; smoothed"
+        f"of audits, outer lines: {wording.level(OUTER)}, if chance alone made them differ"
     )
 
 
 def funnel_sentence(funnel: Funnel, /) -> str:
     """What a funnel shows: the usual share, how many lie outside, and how many would by chance."""
-    target = wording.percent(funnel.target.value, base=funnel.base)
-    told = (
-        f"Of all cases of full inspections, {wording.of_cases(funnel.n_cases, funnel.base)} ({target}) were graded "
-        f"{funnel.grade.value}. Of {funnel.points.height} audits, {_outside(funnel) or 'none'} "
-        f"{'lies' if _outside(funnel) < 2 else 'lie'} outside the {wording.level(INNER)} limits; chance alone would "
-        f"put about {funnel.expected_outside:.0f} there."
+    target, low, high = (
+        wording.percent(end or 0, base=funnel.base)
+        for end in (funnel.target.value, funnel.target.lower, funnel.target.upper)
     )
-    if funnel.overdispersion > 1:
-        told += (
-            f" Full inspections vary {funnel.overdispersion:.1f} times as much as chance alone makes them, so that "
-            "more of them lie outside than the limits promise."
-        )
-    else:
-        told += " Full inspections vary no more than chance alone makes them."
-    return f"{told} To lie outside is a reason to look closer, at the mix of cases first; it is no judgment of a force."
+    n_outside = _outside(funnel)
+    expected = "fewer than 1" if funnel.expected_outside < 1 else f"about {funnel.expected_outside:.0f}"
+    differ = (
+        "more than chance alone would easily make them, so that more of them lie outside than the limits promise"
+        if funnel.overdispersion_p <= _RARE
+        else "no more than chance alone could make them"
+    )
+    return (
+        f"Of all cases of {funnel.n_full} full inspections, {wording.of_cases(funnel.n_cases, funnel.base)} ({target}; "
+        f"{low} to {high} by chance alone) were graded {funnel.grade.value}. Of {funnel.points.height} audits, "
+        f"{n_outside or 'none'} {'lies' if n_outside < 2 else 'lie'} outside the {wording.level(INNER)} limits; "
+        f"chance alone would put {expected} there. Full inspections differ {differ}: their variance is "
+        f"{funnel.overdispersion:.1f} times as large (p {funnel.overdispersion_p:.2f}). To lie outside is a reason to "
+        "look closer, at the mix of cases first; it is no judgment of a force."
+    )
+
+
+# the usual line for calling a difference more than chance
+_RARE = 0.05
 
 
 def funnel_description(funnel: Funnel, /) -> str:
@@ -269,8 +323,8 @@ def regression(picture: NationalPicture, /) -> tuple[str, ...]:
     first, second = as_seen.inadequate
     told = [
         "Suppose that no force changed at all, and that those with the poorest first grades, one in three, were "
-        f"inspected again: {as_seen.base_before} cases first, {as_seen.base_after} then.",
-        f"If forces differ as much as they seem to, their share graded inadequate would go from "
+        f"inspected again: {as_seen.base_before} cases first, {as_seen.base_after} the second time.",
+        f"If forces differ as these counts suggest, their share graded inadequate would go from "
         f"{wording.percent(first.value, base=1)} to {wording.percent(second.value, base=1)}: "
         f"{wording.movement(as_seen.inadequate_change.value)} that nobody brought about. The counts of "
         f"{wording.percent(as_seen.better.value, base=1)} of them would be better, and of "
@@ -278,16 +332,36 @@ def regression(picture: NationalPicture, /) -> tuple[str, ...]:
         "If forces differ as much as the counts allow, it would be "
         f"{wording.movement(at_most.inadequate_change.value)}.",
     ]
-    one = picture.summaries.get(Grade.INADEQUATE)
-    if one is not None:
-        shown = f"{wording.movement(one.cautious.value)} ({_range(one.cautious)})"
-        told.append(f"What the {one.k} real follow-ups show on average is {shown}.")
-    if one is not None and one.mean.value < 0:
-        told.append("A fall of that kind is what follow-ups of poor first grades bring by themselves.")
+    told += [began(picture)] if picture.began and Grade.INADEQUATE in picture.funnels else []
     told.append(
-        "These forces are made up, with a fixed start of the random numbers; nothing here is about a real one."
+        "The forces of the simulation are made up, with a fixed start of the random numbers; nothing in it is about "
+        "a real one."
     )
     return tuple(told)
+
+
+def began(picture: NationalPicture, /) -> str:
+    """Whether the forces that were followed up had begun with poor grades, and what follows from that."""
+    start, usual = picture.began[Grade.INADEQUATE], picture.funnels[Grade.INADEQUATE]
+    shares = [
+        f"{wording.of_cases(n, base)} ({wording.percent(n_share.value, base=base)})"
+        for n, base, n_share in (
+            (start.n_cases, start.base, start.share),
+            (usual.n_cases, usual.base, usual.target),
+        )
+    ]
+    n_forces = len(picture.full_pairs)
+    who = "The 1 real force" if n_forces == 1 else f"The {n_forces} real forces"
+    who_began = "It" if n_forces == 1 else "They"
+    follows = (
+        f"{who_began} began poorer than others, so that part of a fall may come about by itself."
+        if start.share.value > usual.target.value
+        else f"{who_began} did not begin poorer than others, so that poor first grades explain little of their change."
+    )
+    return (
+        f"{who} compared here began with {shares[0]} graded inadequate; over all full inspections it was {shares[1]}. "
+        f"{follows}"
+    )
 
 
 def tipping(pair: Comparison, one: Sensitivity, /) -> str:
@@ -312,7 +386,7 @@ def limits() -> tuple[str, ...]:
     """What the national picture cannot show, one sentence each."""
     return (
         wording.LIMITS,
-        "Forces are followed up because their first grades were poor. A mean over them says nothing of the others.",
+        "Forces may be followed up because their first grades were poor. A mean over them says nothing of the others.",
         "Only counts that somebody printed and we have read are here. Forces without a pair are not forces without "
         "a follow-up.",
         "The summary takes the forces' changes as drawn from one population, which nobody can check with so few.",
@@ -327,7 +401,7 @@ def _figure(pair: Comparison, grade: Grade, period: str) -> dict[str, Any]:
 def _range(one: Estimate) -> str:
     if one.lower is None or one.upper is None:
         return wording.NOT_KNOWN
-    return f"{wording.movement(one.lower)} to {wording.movement(one.upper)}"
+    return wording.movement_range(one.lower, one.upper)
 
 
 def _points_with_range(one: Estimate) -> str:

@@ -7,9 +7,12 @@ page, which lives for many reports, draws them. In anybody's own notebook they a
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -19,6 +22,8 @@ VARIABLE = "CASEGRADE_PICTURES"
 LATER = "later"
 
 _SAME_AS_TABLE = "The same figures as a table"
+# rows of a table that stands open beside its chart
+_LONGEST_OPEN = 20
 
 
 @dataclass(frozen=True)
@@ -78,14 +83,37 @@ class Picture:
     @property
     def html(self) -> str:
         """The figure: caption, drawing and table."""
+        noted = _noted.get()
+        if noted is not None:
+            noted.append(self)
         caption = Markup(
             '<figcaption><strong class="chart-title">{}</strong> <span>{}</span></figcaption>'
         ).format(self.title, self.subtitle)
-        # open, so that it is there on paper and for whoever searches the page
+        # open, so that it is there on paper and for whoever searches the page; a long one would bury what follows
+        is_open = " open" if self.table_text.count("\n") <= _LONGEST_OPEN else ""
         table = (
-            f"<details open><summary>{_SAME_AS_TABLE}</summary>{self.table}</details>" if self.table else ""
+            f"<details{is_open}><summary>{_SAME_AS_TABLE}</summary>{self.table}</details>"
+            if self.table
+            else ""
         )
         return f'<figure class="chart" id="{escape(self.name)}">{caption}{self.svg}{table}</figure>'
+
+
+_noted: ContextVar[list[Picture] | None] = ContextVar("pictures noted", default=None)
+
+
+@contextmanager
+def noting() -> Iterator[list[Picture]]:
+    """Within this, in this thread, every picture that is shown as HTML is put into the list, in that order.
+
+    What something shows may hold pictures that only it knows; whoever shows it can so do more with them.
+    """
+    pictures: list[Picture] = []
+    token = _noted.set(pictures)
+    try:
+        yield pictures
+    finally:
+        _noted.reset(token)
 
 
 def drawn(bundle: Mapping[str, Any], /) -> dict[str, Any]:
@@ -109,6 +137,24 @@ def found(notebook: Mapping[str, Any], name: str, /) -> str | None:
             if shown is not None:
                 return shown.group(1)
     return None
+
+
+@cache
+def script(snippet: str, /) -> str:
+    """A script with Vega in it, with `alive` of `live.js`, which brings a chart to life, and with a snippet after that.
+
+    It fetches nothing and makes no code from text. Of the release that draws the pictures.
+    """
+    # takes a second to load, and only who asks for it needs it
+    import altair
+    import vl_convert
+
+    release = re.search(r"v(\d+\.\d+)", altair.SCHEMA_VERSION)
+    alive = Path(__file__).with_name("live.js").read_text(encoding="utf-8")
+    bundle = vl_convert.javascript_bundle(
+        f"{alive}\n{snippet}", vl_version=release.group(1) if release else None
+    )
+    return str(bundle)
 
 
 def make_ready() -> None:

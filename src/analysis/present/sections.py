@@ -11,9 +11,10 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup, escape
 
-from analysis import vocabulary
+from analysis import paths, vocabulary
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
 from analysis.compare.graded import GradedAudit
+from analysis.evidence import sources as provenance
 from analysis.evidence.cleaning import Evidence
 from analysis.evidence.statements import FILE as STATEMENTS
 from analysis.present import charts, definitions, tables, wording
@@ -310,6 +311,25 @@ def _corrected(row: dict[str, Any], corrections: pl.DataFrame) -> str:
             told += f" Corrected: for {one['column'].replace('_', ' ')}, {was} is read as {now}."
         told += f" {one['reason']}"
     return told
+
+
+def data_source() -> Section:
+    """Which data the figures rest on: name, version, date, licence; and that they are no official statistics.
+
+    Raises:
+        SourcesError: if `datapackage.json` cannot be read.
+    """
+    package = provenance.datapackage(paths.project().raw)
+    named = "; ".join(licence.attribution or licence.title for licence in package.licences)
+    said = [
+        f"Data: {package.title}, version {package.version}, as of {wording.day(package.created)}. {named}".rstrip(
+            "."
+        )
+        + ".",
+        "These are not official statistics, and the inspectorate has not checked them. What each page states is in "
+        "data/raw; 01_data_quality shows how it was read.",
+    ]
+    return Section("\n".join(said), _quoted(paragraphs(said).html))
 
 
 def method(report: ForceReport, /) -> Section:

@@ -500,6 +500,20 @@ def movement(change: float, /) -> str:
     return f"a {'rise' if change > 0 else 'fall'} of {size} {unit}"
 
 
+def movement_range(lower: float, upper: float, /) -> str:
+    """Two ends of a range of changes in words: "a fall of 18 to a rise of 13 percentage points".
+
+    Args:
+        lower: the lower end, as a fraction.
+        upper: the upper end, as a fraction.
+    """
+    first, second = movement(lower), movement(upper)
+    unit = " percentage points"
+    if first.endswith(unit) and second.endswith(("percentage points", "percentage point")):
+        first = first.removesuffix(unit)
+    return f"{first} to {second}"
+
+
 def superiority_sentence(pair: Comparison, /) -> str:
     """The chance that a follow-up case has the better grade, or why it is not known."""
     row = figure(pair, "superiority", CHANGE)

@@ -1,13 +1,13 @@
 """Pages whose charts answer to mouse and keyboard: still one file, offline, and whole without scripts."""
 
 import json
-import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from markupsafe import escape
 
+from analysis.present import pictures
 from analysis.publish import page as pages
 
 # with Vega inside, of which a page has one
@@ -47,12 +47,5 @@ def _json(specification: Mapping[str, Any]) -> str:
 
 @cache
 def _script() -> str:
-    # takes a second to load, and only who asks for it needs it
-    import altair
-    import vl_convert
-
-    release = re.search(r"v(\d+\.\d+)", altair.SCHEMA_VERSION)
-    bundle = vl_convert.javascript_bundle(
-        pages.template("interactive.js"), vl_version=release.group(1) if release else None
-    )
-    return str(bundle).replace("</script", "<\\/script").strip()
+    script = pictures.script(pages.template("interactive.js"))
+    return script.replace("</script", "<\\/script").strip()
