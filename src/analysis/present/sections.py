@@ -317,7 +317,7 @@ def data_source() -> Section:
     """Which data the figures rest on: name, version, date, licence; and that they are no official statistics.
 
     Raises:
-        SourcesError: if `datapackage.json` cannot be read.
+        EvidenceError: if `datapackage.json` cannot be read.
     """
     package = provenance.datapackage(paths.project().raw)
     named = "; ".join(licence.attribution or licence.title for licence in package.licences)
