@@ -100,6 +100,8 @@ def claim(
 
 
 STATED = {
+    "publisher": pl.String,
+    "source_kind": pl.String,
     "inspection_id": pl.String,
     "area": pl.String,
     "graded_by": pl.String,
@@ -270,6 +272,84 @@ def test_counts_that_agree_or_are_not_in_dispute_are_told_once() -> None:
     stated = [dict.fromkeys(STATED) | here | {"n_cases": 31}]
 
     assert one(claim("a third", "0.3333"), audit, stated)["otherwise"] is None
+
+
+@pytest.mark.parametrize(
+    ("words", "claimed", "counts", "nearby"),
+    [
+        # 178 of 576 are 30.9%, and 30.8% is where a third begins
+        ("a third", "0.3333", (177, 399, 0), 'one more case would have made it "rounds to"'),
+        ("a third", "0.3333", (176, 400, 0), 'two more cases would have made it "rounds to"'),
+        ("a third", "0.3333", (175, 401, 0), None),
+        # 206 of 576 are 35.8% and still within, 207 are not
+        ("a third", "0.3333", (206, 370, 0), 'one more case would have made it "understates"'),
+        # what matches and what rounds to the words hold alike
+        ("half", "0.5", (150, 150, 0), None),
+        ("more than half", ">0.5", (50, 50, 0), 'one more case would have made it "matches"'),
+        ("less than half", "<0.5", (50, 50, 0), 'one case fewer would have made it "matches"'),
+        (
+            "half",
+            "0.5",
+            (10, 10, 0),
+            'one more case would have made it "understates"; one case fewer would have made it "overstates"',
+        ),
+        ("all", "1", (30, 0, 0), 'one case fewer would have made it "overstates"'),
+        ("none", "0", (0, 15, 15), 'one more case would have made it "understates"'),
+    ],
+)
+def test_it_is_told_if_one_or_two_cases_decide(
+    words: str, claimed: str, counts: tuple[int, int, int], nearby: str | None
+) -> None:
+    assert one(claim(words, claimed), synthetic.audit(counts))["nearby"] == nearby
+
+
+@given(
+    st.sampled_from(("a third", "more than half", "almost half", "42 per cent")),
+    st.integers(20, 400),
+    st.data(),
+)
+def test_what_is_told_to_be_nearby_is_the_verdict_there(words: str, base: int, data: st.DataObject) -> None:
+    n = data.draw(st.integers(2, base - 2))
+    holds = {MATCHES, ClaimVerdict.ROUNDS_TO}
+    here = check(words, n, base=base)
+    around = {k: check(words, n + k, base=base).verdict for k in (1, 2, -1, -2)}
+    changed = [
+        k for k, there in around.items() if there is not here.verdict and not {there, here.verdict} <= holds
+    ]
+    assert (claims._nearby(here) is None) is (not changed)
+
+
+@pytest.mark.parametrize(
+    ("measure", "kept"),
+    [
+        ("share good", "Sources disagree on good: 1 (BBC News) was taken, 2 (Sky) was not."),
+        ("share inadequate", "Not printed but follows by arithmetic: inadequate 3."),
+        ("share below good", "Sources disagree on below good: 5 (BBC News) was taken, 6 (Sky) was not."),
+    ],
+)
+def test_of_the_notes_on_an_audit_those_that_bear_on_the_claim_are_kept(measure: str, kept: str) -> None:
+    always = (
+        "Sources disagree on the number of cases: 30 (example.com) was taken, 31 (Sky) was not.",
+        "Only 1 of the 2 sources that agree states any grade.",
+    )
+    others = (
+        "Sources disagree on good: 1 (BBC News) was taken, 2 (Sky) was not.",
+        "Sources disagree on below good: 5 (BBC News) was taken, 6 (Sky) was not.",
+        "Not printed but follows by arithmetic: inadequate 3.",
+        "Not stated in any source read: adequate.",
+    )
+    audit = synthetic.audit((10, 10, 10), note=" ".join((always[0], *others, always[1])))
+    row = one(claim("a third", "0.3333", measure=measure), audit)
+    assert row["note"] == f"{always[0]} {kept} {always[1]}"
+
+
+def test_a_publisher_is_primary_if_a_statement_of_its_pages_says_so() -> None:
+    stated = [dict.fromkeys(STATED) | {"publisher": "HMIC", "source_kind": "primary"}]
+    ours, theirs = (
+        one(claim("a third", "0.3333") | {"publisher": name}, synthetic.audit((10, 10, 10)), stated)
+        for name in ("HMIC", "BBC News")
+    )
+    assert (ours["is_primary"], theirs["is_primary"]) == (True, False)
 
 
 def test_no_claims_are_no_rows(evidence: Evidence) -> None:

@@ -11,6 +11,7 @@ from analysis.compare import change, detect, planning
 from analysis.compare.change import Comparison
 from analysis.compare.graded import GradedAudit
 from analysis.compare.planning import Design, Plan, PlanningError, Question, plan
+from analysis.vocabulary import VocabularyError
 
 COUNTS = [28, 23, 23]
 
@@ -239,13 +240,40 @@ class TestCurve:
         (31, {"change": 0.1}, "write 0.31 for 31%"),
         (0.31, {"before": 1, "after": 34}, "whole number of cases from 2"),
         (0.31, {"before": 74, "after": 34.5}, "whole number of cases from 2"),
+        (0.31, {"before": 74, "after": "34"}, "whole number of cases from 2 to 10,000, but is '34'"),
+        (0.31, {"before": float("nan"), "after": 34}, "from 2 to 10,000, but is nan"),
+        (0.31, {"before": 74, "after": [34]}, "but is [34]"),
+        (0.31, {"before": 74, "after": 34, "change": "0.1"}, "is a fraction, but is '0.1': write 0.1"),
+        (0.31, {"before": 74, "after": 34, "change": float("inf")}, "is a fraction, but is inf"),
+        (0.31, {"before": 74, "after": 34, "chance": "x"}, "`chance` is 'x', but must be at least 0.5"),
+        (
+            0.31,
+            {"before": 74, "after": 34, "draws": "x"},
+            "`draws` is 'x', but must be a whole number from 100",
+        ),
+        (
+            0.31,
+            {"before": 74, "after": 34, "design_effect": "x"},
+            "`design_effect` is 'x', but must be at least 1",
+        ),
+        (COUNTS, {"after": 34, "odds_ratio": "2"}, "`odds_ratio` is '2', but lies above 0"),
+        (COUNTS, {"after": 34, "of": None}, 'is not of "None": use one of: share, grades, verdict'),
+        (["28", 23, 23], {"after": 34}, "3 or 4 of them, worst grade first"),
+        ([28.5, 23, 23], {"after": 34}, "3 or 4 of them, worst grade first"),
+        ([None, 23, 23], {"after": 34}, "3 or 4 of them, worst grade first"),
+        (float("nan"), {"change": 0.1}, "Start from a comparison"),
+        (None, {"change": 0.1}, "Start from a comparison"),
         (0.31, {"before": 74, "after": 34, "chance": 80}, "at least 0.5 and below 1"),
         (0.31, {"before": 74, "after": 34, "design_effect": 0.5}, "at least 1"),
         (0.31, {"before": 74, "after": 34, "draws": 1}, "from 100"),
         (0.31, {"change": 0.1, "grade": "good"}, "has no grades"),
         (0.31, {"before": 74, "after": 34, "of": "verdict"}, "needs the cases at every grade"),
         (0.31, {"odds_ratio": 2}, "needs the cases at every grade"),
-        (COUNTS, {"change": 0.1, "grade": "goood"}, "did you mean good?"),
+        (
+            COUNTS,
+            {"change": 0.1, "grade": "adequate"},
+            "The share graded adequate is not known: use one of: inad",
+        ),
         (COUNTS, {"change": 0.1, "of": "verdicts"}, "did you mean verdict?"),
         (COUNTS, {"change": 0.1, "odds_ratio": 2}, "not both"),
         (COUNTS, {"odds_ratio": 1}, "is not 1"),
@@ -270,6 +298,31 @@ def test_what_cannot_be_planned_is_refused_with_what_to_do(
     with pytest.raises(PlanningError, match=None) as refused:
         plan(start, **asked)
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize("grade", ["goood", "", 3])
+def test_a_grade_that_is_none_is_refused_as_everywhere(grade: Any) -> None:
+    with pytest.raises(VocabularyError, match="is no grade"):
+        plan(COUNTS, after=34, grade=grade)
+
+
+@pytest.mark.parametrize(
+    "start", [np.array(COUNTS), pl.Series(COUNTS), tuple(COUNTS), np.array(COUNTS, float)]
+)
+def test_counts_are_taken_in_whatever_holds_numbers(start: Any) -> None:
+    assert plan(start, after=np.int64(34)).figures.equals(plan(COUNTS, after=34).figures)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    given = {"before": 74, "after": 34, "change": np.float64(0.2), "design_effect": np.float64(1.5)}
+    plain = {"before": 74, "after": 34, "change": 0.2, "design_effect": 1.5}
+    assert plan(np.float64(0.31), **given) == plan(0.31, **plain)
+    assert plan(np.float64(0.31), **given).figures.equals(plan(0.31, **plain).figures)
+    assert row(plan(np.float32(0.5), before=74, after=34))["start"] == 0.5
+
+
+def test_a_grade_is_named_in_any_case_and_as_its_measure(pair: Comparison) -> None:
+    assert plan(pair, grade="Share_Good").figures.equals(plan(pair, grade="good").figures)
 
 
 @pytest.mark.parametrize(

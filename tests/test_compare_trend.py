@@ -154,6 +154,25 @@ class TestSteady:
             assert one.is_rise is not other.is_rise
 
 
+class TestTooFewCases:
+    def test_take_no_part_in_a_test_of_a_steady_change(self) -> None:
+        few = followed([9, 2, 1], [5, 3, 4], [1, 2, 9])
+        assert few.steady == ()
+        assert few.series == (None, None, None)
+        assert [audit.n_cases for audit in few.too_few] == [12, 12, 12]
+        with_few = followed([40, 20, 10], [30, 20, 20], [1, 2, 9], [15, 20, 35])
+        assert with_few.series == (1, 1, None, 1)
+        assert with_few.steady == followed([40, 20, 10], [30, 20, 20], [15, 20, 35]).steady
+
+    def test_are_shown_apart_with_the_reason(self) -> None:
+        [(audit, why)] = followed([40, 20, 10], [1, 2, 9]).apart
+        assert (audit.n_cases, why) == (12, "fewer than 20 cases, too few to compare")
+
+    @pytest.mark.parametrize(("n", "n_steady"), [(19, 0), (20, 2)])
+    def test_are_those_under_the_limit_of_all_comparisons(self, n: int, n_steady: int) -> None:
+        assert len(followed([10, 5, n - 15], [6, 6, n - 12], [2, 5, n - 7]).steady) == n_steady
+
+
 class TestByArea:
     def test_the_overall_audit_stands_first_in_its_inspection(self, audits: pl.DataFrame) -> None:
         seen = by_area(audits, force="north-yorkshire")

@@ -9,7 +9,7 @@ from lxml import html as lxml_html
 from analysis import vocabulary
 from analysis.evidence.reconcile import Audit
 from analysis.present import explore
-from analysis.present.explore import AreaBreakdown, ForceTrend, MeasureError, by_area, trend
+from analysis.present.explore import AreaBreakdown, ForceTrend, by_area, trend
 from analysis.present.pictures import Picture
 from analysis.present.sections import Section
 from analysis.vocabulary import VocabularyError
@@ -116,6 +116,44 @@ class TestTrend:
         }
         assert sides == {"center": ["25.7%", "30.7%"], "right": ["7.4%"], "left": ["10.7%"]}
 
+    def test_says_which_audits_have_too_few_cases_to_be_compared(self) -> None:
+        seen = trend(in_years([40, 20, 10], [30, 20, 20], [1, 2, 9], [1, 2, 9]), force=synthetic.FORCE)
+        assert (
+            "Shown apart (fewer than 20 cases, too few to compare): re-inspection of March 2018 and re-inspection of "
+            "March 2019. A steady rise or fall is looked for from 3 audits of one series on; here there are 2."
+        ) in seen.sentence
+        assert [line.rsplit(" | ", 1)[1] for line in repr(explore.trend_table(seen)).splitlines()[1:]] == [
+            *[""] * 4,
+            *["too few to compare"] * 4,
+        ]
+        filled, hollow = marks(seen, "good", "point")
+        assert ([row["cases"] for row in filled["rows"]], [row["cases"] for row in hollow["rows"]]) == (
+            ["10 of 70 cases", "20 of 70 cases"],
+            ["9 of 12 cases"] * 2,
+        )
+
+    @pytest.mark.parametrize(
+        ("changed", "why"),
+        [
+            ({"kind": "update"}, "it is not an inspection or its follow-up"),
+            ({"scale": "four grades", "fieldwork": "2014-10"}, "no other has the same grades"),
+        ],
+    )
+    def test_says_in_its_key_why_a_dot_is_hollow(self, changed: dict[str, Any], why: str) -> None:
+        counts = [10, 10, 10, 10] if "scale" in changed else [10, 10, 10]
+        rows = table(
+            synthetic.audit([10, 10, 10], fieldwork="2016-03"),
+            synthetic.audit([10, 10, 12], fieldwork="2017-03", kind="review"),
+            synthetic.audit(counts, **({"fieldwork": "2018-03"} | changed)),
+        )
+        subtitle = str(trend(rows, force=synthetic.FORCE).chart().title.subtitle)
+        assert f"Hollow: not joined, as {why}" in subtitle.replace("', '", " ")
+
+    def test_has_no_key_where_no_dot_is_hollow(self) -> None:
+        assert "Hollow" not in str(
+            trend(in_years([10, 10, 10], [9, 9, 12]), force=synthetic.FORCE).chart().title
+        )
+
     def test_is_shown_as_words_where_no_share_is_known(self, audits: pl.DataFrame) -> None:
         shown = trend(audits, force="west-yorkshire").picture("good")
         assert isinstance(shown, Section)
@@ -206,15 +244,16 @@ def test_results_show_themselves_as_words_and_table(audits: pl.DataFrame) -> Non
 
 @pytest.mark.parametrize("measure", ["share_good", "Good", " inadequate"])
 def test_measures_are_known_by_several_spellings(audits: pl.DataFrame, measure: str) -> None:
-    assert isinstance(trend(audits, force="dorset").picture(measure), Picture)
+    assert isinstance(trend(audits, force="dorset").picture(grade=measure), Picture)
 
 
 def test_other_measures_are_refused_with_near_matches(audits: pl.DataFrame) -> None:
     for seen in (trend(audits, force="dorset"), by_area(audits, force="metropolitan")):
-        with pytest.raises(MeasureError, match="did you mean good"):
-            seen.picture("goood")
-        with pytest.raises(MeasureError, match="use one of: good, inadequate"):
-            seen.chart("superiority of all")
+        with pytest.raises(VocabularyError, match="did you mean good"):
+            seen.picture(grade="goood")
+        for word in ("superiority of all", None, 3):
+            with pytest.raises(VocabularyError, match="use one of: good, inadequate"):
+                seen.chart(grade=word)  # type: ignore[arg-type]
 
 
 def test_unknown_forces_are_refused_with_near_matches(audits: pl.DataFrame) -> None:

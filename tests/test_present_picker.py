@@ -4,20 +4,17 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import nbformat
 import polars as pl
 import pytest
 import synthetic
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
-from nbclient import NotebookClient
 from processes import PATIENCE
 
 from analysis import paths
-from analysis.compare.graded import SelectionError
+from analysis.compare.graded import GivenError, SelectionError
 from analysis.evidence.reconcile import Audit
 from analysis.present import picker
-from analysis.present.explore import MeasureError
 from analysis.present.picker import explorer, view
 from analysis.present.pictures import Picture
 from analysis.present.sections import Section
@@ -79,7 +76,7 @@ class TestView:
         assert "quarterly update is neither" not in repr(view(audits, force="metropolitan").words)
 
     def test_refuses_what_it_does_not_know(self, audits: pl.DataFrame) -> None:
-        with pytest.raises(MeasureError, match="did you mean good"):
+        with pytest.raises(VocabularyError, match="did you mean good"):
             view(audits, force="dorset", measure="goood")
         with pytest.raises(VocabularyError, match="dorset"):
             view(audits, force="dorsett")
@@ -156,12 +153,23 @@ class TestWidget:
 
 
 def test_a_first_choice_that_is_unknown_is_refused(audits: pl.DataFrame) -> None:
-    with pytest.raises(MeasureError, match="use one of: all grades, good, inadequate"):
+    with pytest.raises(VocabularyError, match="use one of: all grades, good, inadequate"):
         explorer(audits, measure="xyz")
+    with pytest.raises(
+        VocabularyError, match="The measure None is unknown: use one of: all grades, good, inadequate"
+    ):
+        explorer(audits, measure=None)  # type: ignore[arg-type]
+    with pytest.raises(GivenError, match="give the audits as from"):
+        explorer(audits.lazy())  # type: ignore[arg-type]
     with pytest.raises(VocabularyError, match="dorset"):
         explorer(audits, force="dorsett")
     with pytest.raises(ValueError, match="and below 1"):
         explorer(audits, confidence=0.2)
+
+
+def test_a_measure_is_named_in_any_case_and_as_that_of_a_grade(audits: pl.DataFrame) -> None:
+    assert explorer(audits, measure="Share_Good").measure == "good"
+    assert explorer(audits, measure="All grades").measure == "all grades"
 
 
 @pytest.fixture
@@ -180,28 +188,9 @@ def test_nobody_can_pick_without_a_server_or_without_ipywidgets(
     assert not picker.is_live()
 
 
-def ran() -> list[Any]:
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SHOW)])
-    NotebookClient(notebook, kernel_name="python3", timeout=PATIENCE).execute()
-    return list(notebook.cells[0].outputs)
-
-
-def test_a_notebook_that_nobody_looks_at_has_words_and_chart_and_no_widget(headless: None) -> None:
-    outputs = ran()
-    assert [output.output_type for output in outputs] == ["display_data", "display_data"]
-    words, drawing = (output.data for output in outputs)
-    assert words["text/plain"].startswith("Dorset Police. Compared:")
-    assert '<figure class="chart" id="chart-picked">' in drawing["text/html"]
-    assert not any("widget" in name for output in outputs for name in output.data)
-
-
-def test_two_runs_that_nobody_looks_at_are_the_same(headless: None) -> None:
-    assert ran() == ran()
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def kernel() -> Iterator[BlockingKernelClient]:
-    """A kernel as a Jupyter server starts it for a notebook that somebody has open."""
+    """One kernel for all tests, as a Jupyter server starts it for a notebook that somebody has open."""
     manager = KernelManager(kernel_name="python3")
     environment = os.environ | {picker.LIVE: "notebook.ipynb", paths.VARIABLE: str(synthetic.ROOT)}
     manager.start_kernel(env=environment)
@@ -229,14 +218,51 @@ def told(client: BlockingKernelClient, asked: str) -> list[dict[str, Any]]:
         said.append(message)
 
 
+def ran(client: BlockingKernelClient, *, is_live: bool) -> list[dict[str, Any]]:
+    """What a notebook shows of the pickers, with or without somebody who has it open, in the one kernel."""
+    setting = (
+        f"os.environ[{picker.LIVE!r}] = 'notebook.ipynb'"
+        if is_live
+        else f"os.environ.pop({picker.LIVE!r}, None)"
+    )
+    told(client, client.execute(f"import os; {setting}"))
+    said = told(client, client.execute(SHOW))
+    assert not [message["content"] for message in said if message["msg_type"] == "error"]
+    return said
+
+
+def displayed(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [message["content"]["data"] for message in said if message["msg_type"] == "display_data"]
+
+
+def test_a_notebook_that_nobody_looks_at_has_words_and_chart_and_no_widget(
+    kernel: BlockingKernelClient,
+) -> None:
+    said = ran(kernel, is_live=False)
+    words, drawing = displayed(said)
+    assert words["text/plain"].startswith("Dorset Police. Compared:")
+    assert '<figure class="chart" id="chart-picked">' in drawing["text/html"]
+    assert not [message for message in said if message["msg_type"].startswith("comm")]
+    assert not any("widget" in name for data in (words, drawing) for name in data)
+
+
+def test_two_processes_show_the_same_to_nobody(kernel: BlockingKernelClient, audits: pl.DataFrame) -> None:
+    here = explorer(audits, force="dorset").view
+    assert isinstance(here.drawing, Picture)
+    words, drawing = displayed(ran(kernel, is_live=False))
+    assert words["text/html"] == here.words._repr_html_()
+    assert drawing["text/html"] == here.drawing.html
+    assert displayed(ran(kernel, is_live=False)) == [words, drawing]
+
+
 def test_picking_in_a_live_kernel_changes_what_is_shown(kernel: BlockingKernelClient) -> None:
-    said = told(kernel, kernel.execute(SHOW))
+    said = ran(kernel, is_live=True)
     opened = {
         message["content"]["comm_id"]: message["content"]["data"]["state"]
         for message in said
         if message["msg_type"] == "comm_open"
     }
-    [bundle] = [message["content"]["data"] for message in said if message["msg_type"] == "display_data"]
+    [bundle] = displayed(said)
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert "Dorset Police" in bundle["text/html"]
     [force] = [comm for comm, state in opened.items() if state.get("description") == "Force"]

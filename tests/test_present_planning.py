@@ -1,4 +1,5 @@
 import re
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -26,8 +27,14 @@ ASKED: list[dict[str, Any]] = [
 ]
 
 
+@cache
+def _made(place: int) -> Power:
+    return power(COUNTS, **ASKED[place])
+
+
 def planned(asked: dict[str, Any]) -> Power:
-    return power(COUNTS, **asked)
+    """What is asked, worked out once for all tests, as it cannot be changed."""
+    return _made(ASKED.index(asked))
 
 
 def test_two_audits_are_told_what_they_could_have_shown(audits: pl.DataFrame) -> None:
@@ -90,6 +97,26 @@ def test_answers_are_told_in_plain_english(start: Any, asked: dict[str, Any], to
     assert told in power(start, **asked).sentence
 
 
+def test_the_cases_are_told_once_where_nothing_would_show() -> None:
+    assert power([0, 0, 74], after=34).sentence == (
+        "With 74 and 34 cases: No rise in the share graded good (from 100%) would show 80% of the time. No fall in the "
+        "share graded inadequate (from 0%) would show 80% of the time."
+    )
+
+
+def test_a_chart_of_changes_that_show_does_not_call_them_large() -> None:
+    large, small = power(COUNTS, after=34), power([280, 230, 230], after=740)
+    assert large.picture().title == small.picture().title == "Smallest changes that show"
+
+
+def test_every_row_of_the_table_has_the_share_that_its_line_starts_from() -> None:
+    rows = [line.split(" | ") for line in repr(planning.table(power(COUNTS, after=34))).splitlines()[1:]]
+    starts = {
+        row[0].partition(":")[0]: {other[1] for other in rows if other[0][:18] == row[0][:18]} for row in rows
+    }
+    assert starts == {"Share graded good": {"31%"}, "Share graded inadequate": {"38%"}}
+
+
 @pytest.mark.parametrize("asked", ASKED, ids=str)
 class TestEveryPlan:
     def test_has_a_chart_that_the_schema_of_charts_allows(self, asked: dict[str, Any]) -> None:
@@ -101,8 +128,9 @@ class TestEveryPlan:
     def test_describes_its_chart_with_every_number_of_its_labels(self, asked: dict[str, Any]) -> None:
         made = planned(asked)
         labels = re.findall(r"'told': '([^']*)'", str(made.chart().to_dict()))
+        description = made.picture().description
         for label in labels:
-            assert re.search(rf"(?<!\d){re.escape(label.removesuffix(' points'))}", made.picture().description)
+            assert re.search(rf"(?<!\d){re.escape(label.removesuffix(' points'))}", description)
 
     def test_has_a_table_of_the_same_answers(self, asked: dict[str, Any]) -> None:
         made = planned(asked)

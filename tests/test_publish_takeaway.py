@@ -10,7 +10,7 @@ import pytest
 from lxml import etree
 
 from analysis import paths
-from analysis.compare import change
+from analysis.compare import change, planning, trend
 from analysis.compare.change import Comparison, SingleAudit
 from analysis.present import wording
 from analysis.publish import takeaway
@@ -123,3 +123,33 @@ def test_an_export_that_fails_leaves_the_earlier_one(
         export(pair, tmp_path / "mine", replace=True)
     assert contents(tmp_path / "mine") == before
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("given", [None, "warwickshire", 3])
+def test_what_is_no_comparison_is_refused_in_one_sentence(given: Any, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"^Export a comparison, as from analysis\.compare\.$"):
+        export(given, tmp_path / "mine")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_only_looks_like_a_comparison_is_refused_too(
+    pair: Comparison, audits: pl.DataFrame, tmp_path: Path
+) -> None:
+    for other in (trend.trend(audits, force="warwickshire"), planning.plan(pair), audits):
+        with pytest.raises(ExportError, match="Export a comparison"):
+            export(other, tmp_path / "mine")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("folder", ["", "  ", 3, b"mine"])
+def test_a_folder_that_has_no_name_is_refused(
+    pair: Comparison, folder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ExportError, match="names no folder: give the path of one"):
+        export(pair, folder)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_may_be_named_as_such(single: SingleAudit, tmp_path: Path) -> None:
+    assert export(single, folder=str(tmp_path / "mine")).folder == tmp_path / "mine"

@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -476,7 +477,63 @@ def test_every_closed_list_names_each_thing_once() -> None:
         ("in adequate", "did you mean inadequate or adequate?"),
         ("zzz", "use one of: inadequate, requires improvement, adequate, good"),
         ("", "use one of: inadequate, requires improvement, adequate, good"),
+        (None, "use one of: inadequate, requires improvement, adequate, good"),
+        (["good"], "use one of: inadequate, requires improvement, adequate, good"),
     ],
 )
-def test_an_unknown_word_is_answered_with_near_words_or_all_of_them(word: str, question: str) -> None:
+def test_an_unknown_word_is_answered_with_near_words_or_all_of_them(word: object, question: str) -> None:
     assert vocabulary.near_words(word, [grade.value for grade in Grade]) == question
+
+
+@pytest.mark.parametrize("given", [None, 3, ["dorset"], b"dorset"])
+def test_a_force_that_is_no_text_is_refused_in_one_sentence(given: Any) -> None:
+    for ask in (FORCES.find, FORCES.named, FORCES.__getitem__, vocabulary.force):
+        with pytest.raises(
+            VocabularyError, match=r'^A force is named by a text, for example "warwickshire", but'
+        ) as no:
+            ask(given)
+        assert repr(given) in str(no.value)
+
+
+def test_a_large_thing_in_place_of_a_force_is_named_by_its_kind() -> None:
+    with pytest.raises(VocabularyError, match=r"but this is a list\.$"):
+        FORCES.find(list(range(1000)))  # type: ignore[arg-type]
+
+
+def test_a_force_is_in_the_list_by_any_name_and_by_itself() -> None:
+    assert "the Met" in FORCES
+    assert FORCES["the Met"] in FORCES
+    assert "Gotham" not in FORCES
+    assert 3 not in FORCES
+    with pytest.raises(VocabularyError, match="dorset"):
+        FORCES["dorsett"]
+
+
+def test_an_attribute_takes_any_case() -> None:
+    assert FORCES.Warwickshire is FORCES.warwickshire is FORCES["warwickshire"]
+    assert FORCES.WEST_MIDLANDS.slug == "west-midlands"
+
+
+@pytest.mark.parametrize("word", ["good", "Good", " share_good ", "SHARE_GOOD", Grade.GOOD])
+def test_a_grade_is_read_in_any_case_and_as_a_measure(word: str) -> None:
+    assert vocabulary.grade(word) is Grade.GOOD
+
+
+def test_a_grade_of_two_words_is_read_as_a_measure_too() -> None:
+    named = vocabulary.grade("share_requires_improvement", among=Grade)
+    assert named is Grade.REQUIRES_IMPROVEMENT
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("goood", '"goood" is no grade that is compared: did you mean good?'),
+        ("adequate", "did you mean inadequate?"),
+        (None, "None is no grade that is compared: use one of: good, inadequate"),
+        (3, "3 is no grade that is compared: use one of: good, inadequate"),
+    ],
+)
+def test_a_grade_that_is_none_is_refused_with_near_matches(word: Any, told: str) -> None:
+    with pytest.raises(VocabularyError) as no:
+        vocabulary.grade(word)
+    assert told in str(no.value)

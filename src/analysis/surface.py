@@ -8,7 +8,8 @@ import polars as pl
 from analysis import paths, vocabulary
 from analysis.compare import change, national
 from analysis.compare.change import NoAudit, SingleAudit
-from analysis.compare.national import KINDS
+from analysis.compare.graded import checked_evidence
+from analysis.compare.national import KINDS, ScopeError
 from analysis.compare.shares import CONFIDENCE
 from analysis.evidence import cleaning
 from analysis.evidence.cleaning import Evidence
@@ -113,6 +114,7 @@ def compare(
         confidence: level of all intervals, at least 0.5 and below 1.
 
     Raises:
+        GivenError: if what is given is not what `load_audits` or `load_evidence` gives.
         VocabularyError: if no force is called that; the message names near matches.
         NoComparisonError: if the force has no two audits to compare.
         SelectionError: if an audit asked for does not exist or is not in date order.
@@ -164,6 +166,7 @@ def national_picture(
         The picture. Shares and changes are fractions; forces stand in alphabetical order.
 
     Raises:
+        GivenError: if what is given is not what `load_audits` gives.
         ScopeError: if a kind or scale is unknown, the message naming near matches; if the period is
             none, the confidence is no level, or no audit is left.
 
@@ -172,6 +175,8 @@ def national_picture(
         >>> [pair.force for pair in picture.full_pairs]
         ['dorset', 'north-yorkshire', 'suffolk', 'warwickshire']
     """
+    if not isinstance(kinds, str | Sequence) or not all(isinstance(kind, str) for kind in kinds):
+        raise ScopeError(f"kinds is {kinds!r}, but must name kinds: {', '.join(vocabulary.KINDS)}.")
     asked = kinds.split(",") if isinstance(kinds, str) else kinds
     scope = national.scope(
         kinds=[kind.strip() for kind in asked if kind.strip()],
@@ -203,6 +208,7 @@ def report(
         confidence: level of all intervals, at least 0.5 and below 1.
 
     Raises:
+        GivenError: if what is given is not what `load_audits` or `load_evidence` gives.
         VocabularyError: if no force is called that; the message names near matches.
         SelectionError: if an audit asked for does not exist or is not in date order.
         ValueError: if `confidence` is below 0.5 or not below 1.
@@ -211,6 +217,7 @@ def report(
         >>> report(load_evidence(), force="kent")
         Child protection case grades: Kent Police. No audit of this force has been transcribed.
     """
+    checked_evidence(evidence)
     slug = vocabulary.force(force).slug
     examined = change.examine(
         evidence.audits,

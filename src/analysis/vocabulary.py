@@ -77,6 +77,9 @@ SCALES: Mapping[str, Scale] = {
     scale.name: scale for scale in (THREE_GRADES, FOUR_GRADES, ADEQUATE_IN_THE_MIDDLE, TOPIC_JUDGMENTS)
 }
 
+# the two grades whose shares are compared and followed: the ends of every scale
+COMPARED = (Grade.GOOD, Grade.INADEQUATE)
+
 FIRST_MONTH_OF_THREE_GRADES = "2016-01"
 FIRST_MONTH_OF_TOPIC_JUDGMENTS = "2024-02"
 
@@ -177,7 +180,9 @@ class Force:
 class Forces:
     """The list of forces, in alphabetical order of slug, with tolerant and strict look-up.
 
-    Each force is an attribute too, by its slug with underscores: `forces.west_midlands`.
+    Each force is an attribute too, by its slug with underscores: `forces.west_midlands`. Any of its
+    names will do as a key, `forces["West Midlands Police"]`, and tells whether there is such a
+    force: `"west-midlands" in forces`.
     """
 
     def __init__(self, forces: Iterable[Force]):
@@ -199,11 +204,17 @@ class Forces:
     def __len__(self) -> int:
         return len(self._by_slug)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_slug.values() if isinstance(name, Force) else self._found(name) is not None
+
+    def __getitem__(self, name: str, /) -> Force:
+        return self.named(name)
+
     def __getattr__(self, name: str) -> Force:
         # what looks into any object for special names must not be told of forces
         if name.startswith("_"):
             raise AttributeError(name)
-        force = self._by_slug.get(name.replace("_", "-"))
+        force = self.find(name.replace("_", "-"))
         if force is None:
             raise AttributeError(f'No force is called "{name}". {self.suggestion(name)}')
         return force
@@ -225,14 +236,25 @@ class Forces:
         return tuple(name for force in self for name in force.names)
 
     def find(self, name: str, /) -> Force | None:
-        """The force with this slug, name or alias, in any case or spelling of & and dashes; else None."""
-        return self._by_key.get(_match_key(name))
+        """The force with this slug, name or alias, in any case or spelling of & and dashes; else None.
+
+        Raises:
+            VocabularyError: if `name` is no text.
+        """
+        if not isinstance(name, str):
+            raise VocabularyError(
+                f'A force is named by a text, for example "warwickshire", but this is {briefly(name)}.'
+            )
+        return self._found(name)
+
+    def _found(self, name: object) -> Force | None:
+        return self._by_key.get(_match_key(name)) if isinstance(name, str) else None
 
     def named(self, name: str, /) -> Force:
         """The force with this slug, name or alias.
 
         Raises:
-            VocabularyError: if there is none; the message names near matches.
+            VocabularyError: if there is none, the message naming near matches, or `name` is no text.
         """
         force = self.find(name)
         if force is None:
@@ -262,7 +284,7 @@ def force(name: str | Force, /) -> Force:
     """The force called `name`: a slug, a name or an alias as in `forces.csv`. A force is what it is.
 
     Raises:
-        VocabularyError: if no force is called that; the message names near matches.
+        VocabularyError: if no force is called that, the message naming near matches, or `name` is no text.
 
     Example:
         >>> force("Heddlu Gwent").slug
@@ -272,6 +294,32 @@ def force(name: str | Force, /) -> Force:
         analysis.vocabulary.VocabularyError: No force is called "Sufolk". Did you mean suffolk or norfolk?
     """
     return name if isinstance(name, Force) else forces().named(name)
+
+
+def grade(word: str | Grade, /, *, among: Iterable[Grade] = COMPARED) -> Grade:
+    """The grade called `word`, in any case, or as the measure of its share: "good", "share_good".
+
+    Args:
+        word: the name of a grade, or a grade.
+        among: the grades that may be meant; by default the two whose shares are compared.
+
+    Raises:
+        VocabularyError: if it is none of them; the message names near matches.
+
+    Example:
+        >>> grade("Share_Good").value
+        'good'
+        >>> grade("goood")
+        Traceback (most recent call last):
+        analysis.vocabulary.VocabularyError: "goood" is no grade that is compared: did you mean good?
+    """
+    known = [one.value for one in among]
+    said = word.strip().casefold().removeprefix("share_").replace("_", " ") if isinstance(word, str) else word
+    if said not in known:
+        which = " that is compared" if tuple(known) == COMPARED else ""
+        told = f'"{word}"' if isinstance(word, str) else briefly(word)
+        raise VocabularyError(f"{told} is no grade{which}: {near_words(said, known)}")
+    return Grade(said)
 
 
 def forces(raw: Path | None = None, /) -> Forces:
@@ -362,11 +410,23 @@ def _match_key(name: str) -> str:
     return " ".join(words)
 
 
-def near_words(word: str, known: Iterable[str], /, *, most: int = 3) -> str:
-    """A question that names the known words most like `word`, or all of them if none is alike."""
+def near_words(word: object, known: Iterable[str], /, *, most: int = 3) -> str:
+    """A question that names the known words most like `word`, or all of them if none is or it is no text."""
     choices = list(known)
-    close = difflib.get_close_matches(word, choices, n=most, cutoff=0.5)
+    close = difflib.get_close_matches(word, choices, n=most, cutoff=0.5) if isinstance(word, str) else []
     return f"did you mean {_either(close)}?" if close else f"use one of: {', '.join(choices)}"
+
+
+def briefly(given: object, /) -> str:
+    """What was given in place of something else, in few words: a table would fill the screen."""
+    shown, kind = repr(given), type(given).__name__
+    # what has no text of its own shows where it lies in memory
+    if len(shown) <= _LONGEST_SHOWN and "\n" not in shown and not shown.startswith("<"):
+        return shown
+    return f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}"
+
+
+_LONGEST_SHOWN = 40
 
 
 def _either(words: list[str]) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
+from numbers import Real
 
 import dataframely as dy
 import numpy as np
@@ -149,9 +150,9 @@ def check_confidence(confidence: float, /) -> None:
     Raises:
         ValueError: if `confidence` is below 0.5 or not below 1.
     """
-    if not 0.5 <= confidence < 1:
+    if not isinstance(confidence, Real) or not 0.5 <= float(confidence) < 1:
         raise ValueError(
-            f"confidence is {confidence}, but must be at least 0.5 and below 1, for example {CONFIDENCE}"
+            f"confidence is {confidence!r}, but must be at least 0.5 and below 1, for example {CONFIDENCE} for 95%"
         )
 
 

@@ -1,4 +1,4 @@
-"""A number in a sentence of the press, held against what was counted.
+"""A number in a sentence of the press or of anyone else, held against what was counted.
 
 The rule is the same for every claim:
 
@@ -44,7 +44,7 @@ import polars as pl
 
 from analysis import vocabulary
 from analysis.compare import shares
-from analysis.compare.graded import GradedAudit
+from analysis.compare.graded import GradedAudit, checked_audits
 from analysis.compare.phrases import ClaimError, Reading, Unit, read, rounding_of
 from analysis.compare.shares import CONFIDENCE, Estimate
 from analysis.vocabulary import Grade
@@ -206,7 +206,7 @@ def everyday(share: Fraction, /) -> tuple[Nearness, Fraction]:
 
 
 class JudgedClaim(dy.Schema):
-    """Grain: one row per claim of the press, in file order, with the audit that it is about and the verdict."""
+    """Grain: one row per claim, in file order, with the audit that it is about and the verdict."""
 
     inspection_id = dy.String(nullable=False, metadata={"description": "Inspection, as in audits"})
     force = dy.String(
@@ -216,10 +216,20 @@ class JudgedClaim(dy.Schema):
         nullable=True, metadata={"description": "Group of forces, where the audit is of several"}
     )
     area = dy.String(nullable=False, metadata={"description": "Area of child protection, or `overall`"})
+    fieldwork = dy.String(
+        nullable=True, metadata={"description": "Year, month or day of the fieldwork; null if not known"}
+    )
+    published = dy.String(
+        nullable=True, metadata={"description": "The same of the publication; null if not known"}
+    )
     claim = dy.String(nullable=False, metadata={"description": "The words of the claim"})
     measure = dy.String(nullable=False, metadata={"description": "What the claim is about"})
     publisher = dy.String(nullable=False, metadata={"description": "Who published the page"})
     url = dy.String(nullable=False, metadata={"description": "Address of the page"})
+    is_primary = dy.Bool(
+        nullable=False,
+        metadata={"description": "Whether the publisher is the inspectorate, as statements of its pages say"},
+    )
     n_cases = dy.Int64(
         nullable=True,
         min=0,
@@ -248,7 +258,16 @@ class JudgedClaim(dy.Schema):
         },
     )
     reason = dy.String(nullable=True, metadata={"description": "Why it cannot be checked; else null"})
-    note = dy.String(nullable=True, metadata={"description": "What to know of the counts of the audit"})
+    note = dy.String(
+        nullable=True, metadata={"description": "What to know of the counts that the claim is about"}
+    )
+    nearby = dy.String(
+        nullable=True,
+        metadata={
+            "description": "Where 1 or 2 cases more or fewer would decide whether the claim holds: which verdict they "
+            "would have; else null"
+        },
+    )
     otherwise = dy.String(
         nullable=True,
         metadata={
@@ -275,16 +294,22 @@ def judged(
 
     Returns:
         One row per claim, in the order given. Counts are null where no source read has them.
+
+    Raises:
+        GivenError: if `audits` is no table of audits.
     """
+    primary = set(statements.filter(pl.col("source_kind") == "primary")["publisher"])
     found = {
         (row["inspection_id"], row["area"]): row
-        for row in audits.filter(pl.col("graded_by") == "inspectors").iter_rows(named=True)
+        for row in checked_audits(audits).filter(pl.col("graded_by") == "inspectors").iter_rows(named=True)
     }
     schema = JudgedClaim.create_empty().schema
     rows = []
     for claim in claims.iter_rows(named=True):
         row = found.get((claim["inspection_id"], claim["area"]))
-        known = {"group": row and row["group"], **_known(claim["measure"], row, confidence)}
+        about = {name: row and row[name] for name in ("group", "fieldwork", "published")}
+        about["is_primary"] = claim["publisher"] in primary
+        known = {**about, **_known(claim["measure"], row, confidence)}
         checked = known if known["reason"] else known | _verdict(claim, known)
         if row is not None and checked["gap"] is not None:
             checked |= {"otherwise": _otherwise(claim, row, checked, statements)}
@@ -295,7 +320,7 @@ def judged(
 def _known(measure: str, row: dict[str, Any] | None, confidence: float) -> dict[str, Any]:
     """What is known of the counts that a claim is about, and the reason if it is too little to check it."""
     known: dict[str, Any] = dict.fromkeys(
-        ("n_cases", "base", "share", "lower", "upper", "gap", "reason", "note", "otherwise")
+        ("n_cases", "base", "share", "lower", "upper", "gap", "reason", "note", "nearby", "otherwise")
     )
     known["verdict"] = ClaimVerdict.CANNOT.value
     if row is None:
@@ -306,6 +331,7 @@ def _known(measure: str, row: dict[str, Any] | None, confidence: float) -> dict[
     if measured is None:
         return known | {"reason": f'what is counted cannot be told from "{measure}"'}
     _, grade = measured
+    known["note"] = _bearing(audit.note, grade)
     if audit.scale == vocabulary.TOPIC_JUDGMENTS.name:
         return known | {"reason": "this inspection judged topics and published no case grades"}
     if grade is not None and grade not in audit.counts:
@@ -324,6 +350,26 @@ def _known(measure: str, row: dict[str, Any] | None, confidence: float) -> dict[
     return known | {"share": estimate.value, "lower": estimate.lower, "upper": estimate.upper}
 
 
+# What these tell of one grade is nothing to a claim about another.
+_OF_GRADES = (
+    "Sources disagree on ",
+    "Not printed but follows by arithmetic: ",
+    "Not stated in any source read: ",
+)
+
+
+def _bearing(note: str | None, grade: Grade | None) -> str | None:
+    """The sentences of an audit's note that bear on the cases at a grade or on the number of cases."""
+    named = "below good" if grade is None else rf"(?<!below ){grade}"
+    bears = re.compile(rf"\b(?:{named}|the number of cases)\b")
+    kept = [
+        sentence
+        for sentence in re.split(r"(?<=\.) (?=[A-Z])", note or "")
+        if not sentence.startswith(_OF_GRADES) or bears.search(sentence)
+    ]
+    return " ".join(kept) or None
+
+
 def _verdict(claim: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
     """The verdict on a claim of which the counts are known, or the reason that there is none."""
     words = claim["claim"]
@@ -337,7 +383,27 @@ def _verdict(claim: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
         return {"reason": f'"{words}" is {is_of}, and what is noted is "{claim["measure"]}"'}
     if not is_as_noted(checked.reading, claim["claimed"]):
         return {"reason": f'"{words}" is not the number that is noted with it, {claim["claimed"]}'}
-    return {"verdict": checked.verdict.value, "gap": checked.gap}
+    return {"verdict": checked.verdict.value, "gap": checked.gap, "nearby": _nearby(checked)}
+
+
+_HOLDS = {ClaimVerdict.MATCHES, ClaimVerdict.ROUNDS_TO}
+_FEW_CASES = {1: ("one more case", "one case fewer"), 2: ("two more cases", "two cases fewer")}
+
+
+def _nearby(checked: Checked) -> str | None:
+    """Which verdict 1 or 2 cases more or fewer would have, if they decide whether the claim holds; else null."""
+    told = []
+    n, base = checked.n_cases or 0, checked.base or 0
+    for side, sign in enumerate((1, -1)):
+        for k, words in _FEW_CASES.items():
+            if not 0 <= n + sign * k <= base:
+                break
+            other = check(checked.reading.phrase, n + sign * k, base=base).verdict
+            # what rounds to the words holds as what matches them does
+            if other is not checked.verdict and not {other, checked.verdict} <= _HOLDS:
+                told.append(f'{words[side]} would have made it "{other}"')
+                break
+    return "; ".join(told) or None
 
 
 def _otherwise(

@@ -7,11 +7,50 @@ from typing import Any
 import polars as pl
 
 from analysis import vocabulary
+from analysis.evidence.cleaning import Evidence
+from analysis.evidence.reconcile import Audit
 from analysis.vocabulary import Grade, Role
 
 
 class SelectionError(Exception):
     """The audits asked for do not exist or cannot be told apart. The message says what to ask for."""
+
+
+class GivenError(Exception):
+    """What was given is no table of audits, or not all tables of the project. The message says what to give."""
+
+
+def checked_audits(audits: object, /) -> pl.DataFrame:
+    """The audits, if that is what they are: a frame with every column of the schema `Audit`.
+
+    Raises:
+        GivenError: if they are not.
+    """
+    if not isinstance(audits, pl.DataFrame):
+        raise GivenError(
+            f"The audits are a table, but this is {vocabulary.briefly(audits)}: give the audits as from "
+            "analysis.load_audits()."
+        )
+    missing = [name for name in Audit.column_names() if name not in audits.columns]
+    if missing:
+        raise GivenError(
+            f'This table has no column "{missing[0]}", and so is none of audits: give the audits as from '
+            "analysis.load_audits()."
+        )
+    return audits
+
+
+def checked_evidence(evidence: object, /) -> Evidence:
+    """Every cleaned table, if that is what it is.
+
+    Raises:
+        GivenError: if it is not.
+    """
+    if not isinstance(evidence, Evidence):
+        raise GivenError(
+            f"More tables are needed than {vocabulary.briefly(evidence)} has: give analysis.load_evidence()."
+        )
+    return evidence
 
 
 @dataclass(frozen=True)
@@ -55,6 +94,16 @@ class GradedAudit:
     def role(self) -> Role:
         """Whether this kind of inspection is a full one, a follow-up or neither."""
         return vocabulary.KINDS[self.kind].role
+
+    @property
+    def dated(self) -> str:
+        """Year, month or day of the fieldwork, else of publication; empty if neither is known."""
+        return self.fieldwork or self.published or ""
+
+    @property
+    def month(self) -> str:
+        """The same to the month, or to the year if no more is known."""
+        return self.dated[: len("2022-02")]
 
     @property
     def has_case_grades(self) -> bool:
@@ -111,10 +160,11 @@ def select(
         follow_up: inspection id of the later audit; null for the rule above.
 
     Raises:
+        GivenError: if `audits` is no table of audits.
         SelectionError: if an inspection id asked for has no audit of this force, or the baseline
             is not the earlier of the two.
     """
-    rows = audits.filter(pl.col("force") == force)
+    rows = checked_audits(audits).filter(pl.col("force") == force)
     known = [GradedAudit.from_row(row) for row in rows.iter_rows(named=True)]
     chosen_baseline = _chosen(known, baseline, force) if baseline else None
     chosen_follow_up = _chosen(known, follow_up, force) if follow_up else None
@@ -154,24 +204,20 @@ def _pair(
         if _is_before(first, second) and (baseline or follow_up or first.scale == second.scale)
     ]
     # the next follow-up after a full inspection is the one that answers it
-    latest = max(pairs, key=lambda pair: _date(pair[0]), default=None)
+    latest = max(pairs, key=lambda pair: pair[0].dated, default=None)
     if latest is None:
         return None
-    return min((pair for pair in pairs if pair[0] is latest[0]), key=lambda pair: _date(pair[1]))
+    return min((pair for pair in pairs if pair[0] is latest[0]), key=lambda pair: pair[1].dated)
 
 
 def _is_main(audit: GradedAudit) -> bool:
     return audit.area == vocabulary.OVERALL and audit.graded_by == "inspectors"
 
 
-def _date(audit: GradedAudit) -> str:
-    return audit.fieldwork or audit.published or ""
-
-
 def _is_before(first: GradedAudit, second: GradedAudit) -> bool:
     # a bare year beside a month of that year leaves open which came first
-    length = min(len(_date(first)), len(_date(second)), len("2022-02"))
-    return _date(first)[:length] < _date(second)[:length]
+    length = min(len(first.month), len(second.month))
+    return first.month[:length] < second.month[:length]
 
 
 def _chosen(known: Sequence[GradedAudit], inspection_id: str, force: str) -> GradedAudit:
@@ -200,7 +246,7 @@ def _most_telling(known: Sequence[GradedAudit]) -> GradedAudit | None:
             audit.has_case_grades,
             audit.ordered_counts is not None,
             audit.role is not Role.NEITHER,
-            _date(audit),
+            audit.dated,
         )
 
     return max(known, key=merit, default=None)

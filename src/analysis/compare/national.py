@@ -5,7 +5,6 @@ nothing here puts forces in an order.
 """
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -17,7 +16,8 @@ import polars as pl
 from analysis import vocabulary
 from analysis.compare import change, funnel, pooling, regression, shares
 from analysis.compare.change import Comparison, Evidence, SingleAudit
-from analysis.compare.graded import GradedAudit
+from analysis.compare.filtering import in_period
+from analysis.compare.graded import GradedAudit, SelectionError, checked_audits
 from analysis.compare.pooling import Pooled
 from analysis.compare.regression import Regression
 from analysis.compare.sensitivity import Sensitivity, sensitivity
@@ -25,7 +25,7 @@ from analysis.compare.shares import BASELINE, CHANGE, CONFIDENCE, FOLLOW_UP
 from analysis.vocabulary import Grade, Role
 
 KINDS = ("initial", "review", "re-inspection")
-GRADES = (Grade.GOOD, Grade.INADEQUATE)
+GRADES = vocabulary.COMPARED
 ALL = "all forces"
 # Of a first audit and a follow-up, where no pair says how many there usually are.
 USUAL_BASES = (74, 34)
@@ -282,11 +282,10 @@ def scope(
         raise ScopeError(
             f'No scale of case grades is called "{scale}": {vocabulary.near_words(scale, with_grades)}'
         )
-    for name, moment in (("first", first), ("last", last)):
-        if moment is not None and not re.fullmatch(r"[0-9]{4}(-(0[1-9]|1[0-2]))?", moment):
-            raise ScopeError(f'{name} is "{moment}", but must be a year or a month: "2021" or "2021-04".')
-    if first and last and first[: len(last)] > last[: len(first)]:
-        raise ScopeError(f"The period ends in {last}, before it begins in {first}: exchange first and last.")
+    try:
+        in_period(first, last)
+    except SelectionError as error:
+        raise ScopeError(str(error)) from error
     try:
         change.check_confidence(confidence)
     except ValueError as error:
@@ -305,7 +304,7 @@ def picture(audits: pl.DataFrame, /, *, forces: Sequence[str], scope: Scope) -> 
     Raises:
         ScopeError: if no audit is in the scope.
     """
-    within = audits.filter(_is_within(scope))
+    within = checked_audits(audits).filter(_is_within(scope))
     if within.is_empty():
         raise ScopeError("No audit is of these kinds, on this scale and in this period: ask for more.")
     examined = {
@@ -338,15 +337,8 @@ def picture(audits: pl.DataFrame, /, *, forces: Sequence[str], scope: Scope) -> 
 
 
 def _is_within(scope: Scope) -> pl.Expr:
-    # a bare year may be any month of it
-    date = pl.coalesce("fieldwork", "published")
-    within = pl.col("kind").is_in(list(scope.kinds)) & (pl.col("scale") == scope.scale)
-    for limit, is_first in ((scope.first, True), (scope.last, False)):
-        if limit is not None:
-            length = pl.min_horizontal(date.str.len_chars(), pl.lit(len(limit), dtype=pl.UInt32))
-            ours, theirs = date.str.head(length), pl.lit(limit).str.head(length)
-            within &= ours >= theirs if is_first else ours <= theirs
-    return within
+    chosen = pl.col("kind").is_in(list(scope.kinds)) & (pl.col("scale") == scope.scale)
+    return chosen & in_period(scope.first, scope.last)
 
 
 def _is_whole(audit: GradedAudit) -> bool:

@@ -9,7 +9,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from numbers import Real
+from typing import Any, TypeGuard
 
 import dataframely as dy
 import numpy as np
@@ -136,7 +137,7 @@ class Plan:
         return None if self.after is None else self.after / self.design_effect
 
 
-Start = rule.Comparison | GradedAudit | float | Sequence[int]
+Start = rule.Comparison | GradedAudit | float | Sequence[int] | pl.Series | np.ndarray[Any, Any]
 
 
 def plan(
@@ -159,7 +160,8 @@ def plan(
     Args:
         start: where the shares start from. A comparison gives the shares and cases of its earlier audit and
             the cases of its later one; an audit gives its shares and cases; counts by grade, worst to best,
-            give the same; a fraction is the share of a grade that is not named.
+            give the same, as a sequence, an array or a series; a fraction is the share of a grade that is
+            not named.
         grade: whose share is to change. By default the share good, and for the smallest change of two
             audits also the share inadequate.
         before: cases of the earlier audit, if not those of `start`.
@@ -180,7 +182,8 @@ def plan(
         nothing can do it, with the reason.
 
     Raises:
-        PlanningError: if too much or too little is given, or the change is impossible.
+        VocabularyError: if `grade` is no grade; the message names near matches.
+        PlanningError: if too much or too little is given, a number is none, or the change is impossible.
         ValueError: if `confidence` is below 0.5 or not below 1.
     """
     rule.check_confidence(confidence)
@@ -188,7 +191,8 @@ def plan(
     n_before = n_before if before is None else _whole("before", before)
     n_after = n_after if after is None else _whole("after", after)
     _check_levels(chance, design_effect, draws)
-    kind = _of(of, odds_ratio)
+    change = _fraction(change)
+    kind, odds_ratio = _of(of, odds_ratio)
     if kind is not Of.SHARE and not by_grade:
         raise PlanningError(
             f"Of {kind}, a plan needs the cases at every grade: give a comparison, an audit or its counts."
@@ -202,10 +206,10 @@ def plan(
         tuple(by_grade.values()),
         n_before,
         n_after,
-        chance,
+        float(chance),
         confidence,
-        design_effect,
-        draws,
+        float(design_effect),
+        int(draws),
         _table([]),
     )
     if odds_ratio is not None or (kind is Of.GRADES and change is None):
@@ -315,55 +319,70 @@ def _start(
                 f"{start.inspection_id} has no case grades to start from: choose another audit."
             )
         return known, start.n_cases, None, None
-    if isinstance(start, Sequence) and not isinstance(start, str):
-        scale = {3: vocabulary.THREE_GRADES, 4: vocabulary.FOUR_GRADES}.get(len(start))
-        cases = sum(start)
-        if scale is None or cases <= 0 or any(n < 0 or n != int(n) for n in start):
+    given: object = start
+    if isinstance(start, pl.Series):
+        given = start.to_list()
+    elif isinstance(start, np.ndarray):
+        given = start.tolist()
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        scale = {3: vocabulary.THREE_GRADES, 4: vocabulary.FOUR_GRADES}.get(len(given))
+        counts = [int(n) for n in given if _is_number(n) and n >= 0 and n == int(n)]
+        cases = sum(counts)
+        if scale is None or not cases or len(counts) < len(given):
             raise PlanningError(
                 "Counts to start from are whole numbers of cases, 3 or 4 of them, worst grade first: "
                 "for example [28, 23, 23]."
             )
         return (
-            {grade: n / cases for grade, n in zip(scale.grades, start, strict=True)},
-            int(cases),
+            {grade: n / cases for grade, n in zip(scale.grades, counts, strict=True)},
+            cases,
             None,
             None,
         )
-    if isinstance(start, int | float) and not isinstance(start, bool):
-        if not 0 <= start <= 1:
+    if _is_number(given):
+        if not 0 <= given <= 1:
             raise PlanningError(
-                f"A share to start from lies between 0 and 1, but is {start}: write 0.31 for 31%."
+                f"A share to start from lies between 0 and 1, but is {given}: write 0.31 for 31%."
             )
-        return {}, None, None, float(start)
+        return {}, None, None, float(given)
     raise PlanningError("Start from a comparison, an audit, counts by grade or a share, for example 0.31.")
 
 
-def _whole(name: str, cases: int) -> int:
-    if isinstance(cases, bool) or cases != int(cases) or not 2 <= cases <= MOST_CASES:
-        raise PlanningError(f"`{name}` is a whole number of cases from 2 to {MOST_CASES:,}, but is {cases}.")
+def _is_number(given: object) -> TypeGuard[float]:
+    """Whether it is a number: any kind of one, of Python or numpy, but nan or infinite."""
+    return isinstance(given, Real) and not isinstance(given, bool) and math.isfinite(float(given))
+
+
+def _whole(name: str, cases: object) -> int:
+    if not _is_number(cases) or cases != int(cases) or not 2 <= cases <= MOST_CASES:
+        raise PlanningError(
+            f"`{name}` is a whole number of cases from 2 to {MOST_CASES:,}, but is {cases!r}."
+        )
     return int(cases)
 
 
-def _check_levels(chance: float, design_effect: float, draws: int) -> None:
-    if not 0.5 <= chance < 1:
+def _check_levels(chance: object, design_effect: object, draws: object) -> None:
+    if not _is_number(chance) or not 0.5 <= chance < 1:
         raise PlanningError(
-            f"`chance` is {chance}, but must be at least 0.5 and below 1, for example {POWER}."
+            f"`chance` is {chance!r}, but must be at least 0.5 and below 1, for example {POWER}."
         )
-    if not 1 <= design_effect <= 100:
-        raise PlanningError(f"`design_effect` is {design_effect}, but must be at least 1, for example 1.5.")
-    if not 100 <= draws <= 1_000_000:
-        raise PlanningError(f"`draws` is {draws}, but must be from 100 to 1,000,000.")
+    if not _is_number(design_effect) or not 1 <= design_effect <= 100:
+        raise PlanningError(
+            f"`design_effect` is {design_effect!r}, but must be at least 1 and at most 100, for example 1.5."
+        )
+    if not _is_number(draws) or draws != int(draws) or not 100 <= draws <= 1_000_000:
+        raise PlanningError(f"`draws` is {draws!r}, but must be a whole number from 100 to 1,000,000.")
 
 
-def _of(of: str, odds_ratio: float | None) -> Of:
+def _of(of: str, odds_ratio: object) -> tuple[Of, float | None]:
     if of not in list(Of):
         raise PlanningError(f'A plan is not of "{of}": {vocabulary.near_words(of, list(Of))}')
     if odds_ratio is None:
-        return Of(of)
-    if not 0 < odds_ratio <= 100 or odds_ratio == 1:
-        raise PlanningError(f"`odds_ratio` is {odds_ratio}, but lies above 0, is not 1 and at most 100.")
+        return Of(of), None
+    if not _is_number(odds_ratio) or not 0 < odds_ratio <= 100 or odds_ratio == 1:
+        raise PlanningError(f"`odds_ratio` is {odds_ratio!r}, but lies above 0, is not 1 and at most 100.")
     # an odds ratio is a change of all grades
-    return Of.GRADES if of == Of.SHARE else Of(of)
+    return Of.GRADES if of == Of.SHARE else Of(of), float(odds_ratio)
 
 
 def _question(asked: float | None, before: int | None, after: int | None) -> Question:
@@ -381,11 +400,10 @@ def _grade(grade: str | None, by_grade: dict[Grade, float]) -> Grade | None:
         return None
     if not by_grade:
         raise PlanningError("A share to start from has no grades: leave `grade` out, or start from counts.")
-    if grade not in list(by_grade):
-        raise PlanningError(
-            f'The share graded "{grade}" is not known: {vocabulary.near_words(grade, list(by_grade))}'
-        )
-    return Grade(grade)
+    named = vocabulary.grade(grade, among=Grade)
+    if named not in by_grade:
+        raise PlanningError(f"The share graded {named} is not known: use one of: {', '.join(by_grade)}")
+    return named
 
 
 def _share_rows(
@@ -406,7 +424,7 @@ def _share_rows(
     if named is not None and named not in by_grade:
         raise PlanningError(f"The share graded {named} is not known: choose another `grade`.")
     start = by_grade[named] if named is not None else single or 0.0
-    _check_change(change, start)
+    _check_room(change, start)
     if made.question is Question.CASES_NEEDED:
         if made.of is Of.VERDICT:
             raise PlanningError(_VERDICT_ASKS)
@@ -447,13 +465,19 @@ def _looked_for(
     ]
 
 
-def _check_change(change: float, start: float) -> None:
-    if not -1 <= change <= 1:
+def _fraction(change: object) -> float | None:
+    if change is None:
+        return None
+    if not _is_number(change) or not -1 <= change <= 1:
         raise PlanningError(
-            f"`change` is a fraction, but is {change}: write 0.1 for a rise of 10 percentage points."
+            f"`change` is a fraction, but is {change!r}: write 0.1 for a rise of 10 percentage points."
         )
     if change == 0:
         raise PlanningError("`change` is 0, which nothing can show: give a rise or, below 0, a fall.")
+    return float(change)
+
+
+def _check_room(change: float, start: float) -> None:
     room = 1 - start if change > 0 else start
     if abs(change) > room + 1e-12:
         verb, end = ("rise", "100%") if change > 0 else ("fall", "0%")
@@ -608,7 +632,7 @@ def _simulated(made: Plan, end: Sequence[float], grades: tuple[Grade, ...], **sh
     n_clear = sum(
         int(count)
         for pair, count in zip(pairs.tolist(), times, strict=True)
-        if _is_clear(pair[: len(grades)], pair[len(grades) :], grades, made.confidence)
+        if _is_clear(pair[: len(grades)], pair[len(grades) :], made.confidence)
     )
     found = shares.share(n_clear, made.draws)
     return _row(made, **shared, power=found.value, lower=found.lower, upper=found.upper)
@@ -620,39 +644,9 @@ def _exactly_one(parts: Sequence[float]) -> list[float]:
     return [part / sum(kept) for part in kept]
 
 
-def _is_clear(
-    before: Sequence[int], after: Sequence[int], grades: tuple[Grade, ...], confidence: float
-) -> bool:
-    n, m = sum(before), sum(after)
-    places = [grades.index(Grade.GOOD), grades.index(Grade.INADEQUATE)]
-    contrasts = [rule.share_change(before[i], n, after[i], m, confidence=confidence) for i in places]
-    ordinal = rule.superiority(before, after, confidence=confidence)
-    direction = rule.direction_of(_graded(before, grades), _graded(after, grades))
-    found = rule.evidence_of(direction, contrasts, ordinal, before, after, confidence=confidence)
-    return found is Evidence.CLEAR
-
-
-def _graded(counts: Sequence[int], grades: tuple[Grade, ...]) -> GradedAudit:
-    """Counts as an audit that nobody carried out: what the rule for the direction looks at."""
-    return GradedAudit(
-        inspection_id="planned",
-        force="planned",
-        kind="initial",
-        fieldwork=None,
-        published=None,
-        area=vocabulary.OVERALL,
-        graded_by="inspectors",
-        scale=next(scale.name for scale in vocabulary.SCALES.values() if scale.grades == grades),
-        n_cases=sum(counts),
-        counts=dict(zip(grades, counts, strict=True)),
-        n_below_good=None,
-        resolution="agreed",
-        n_sources=0,
-        n_sources_agreeing=0,
-        adds_up=True,
-        derived=(),
-        note=None,
-    )
+def _is_clear(before: Sequence[int], after: Sequence[int], confidence: float) -> bool:
+    verdict, _ = rule.verdict_on(before, after, confidence=confidence)
+    return verdict.evidence is Evidence.CLEAR
 
 
 def _row(made: Plan, **known: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 Audits stand beside each other, and are joined only where they are of one series: the same set of
 grades, the same area, the same graders, and inspections or their follow-ups. Nothing is drawn
-through a break.
+through a break, nor to an audit of fewer cases than are ever compared.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,11 @@ import polars as pl
 from analysis import vocabulary
 from analysis.compare import alternatives, shares
 from analysis.compare.change import FEWEST_CASES, check_confidence
-from analysis.compare.graded import GradedAudit, SelectionError
+from analysis.compare.graded import GradedAudit, SelectionError, checked_audits
 from analysis.compare.shares import CONFIDENCE
-from analysis.vocabulary import Grade, Role
+from analysis.vocabulary import COMPARED, Grade, Role
 
-# the grades whose shares are followed over time, as those whose changes are compared
-FOLLOWED = (Grade.GOOD, Grade.INADEQUATE)
 FEWEST_AUDITS = 3
-_SUM = "share_below_good"
 
 
 class AuditFigure(dy.Schema):
@@ -85,6 +82,7 @@ class Trend:
         series: number of the series of each of `audits`; null if it is of none.
         left_out: audits of the force that are not shown, each with the reason.
         apart: those of `audits` that are shown but joined to no other, each with the reason.
+        too_few: those of `audits` with fewer cases than are ever compared: they are of no series.
         steady: tests of a steady rise or fall, one per share; empty where no series has 3 audits.
         figures: one row per audit and measure (schema `AuditFigure`).
     """
@@ -96,6 +94,7 @@ class Trend:
     series: tuple[int | None, ...]
     left_out: tuple[tuple[GradedAudit, str], ...] = field(repr=False)
     apart: tuple[tuple[GradedAudit, str], ...] = field(repr=False)
+    too_few: tuple[GradedAudit, ...]
     steady: tuple[Steady, ...]
     figures: dy.DataFrame[AuditFigure] = field(repr=False, compare=False)
 
@@ -138,11 +137,13 @@ def trend(
         confidence: level of all intervals, between 0 and 1.
 
     Returns:
-        The audits graded by inspectors of which a share is known. A steady rise or fall is tested only
-        within a series of 3 audits or more: the exact test for a linear trend over the order of audits
-        (see `alternatives.trend_p`), each of the two shares held to half of 1 - `confidence`.
+        The audits graded by inspectors of which a share is known; shares are fractions. A steady rise or
+        fall is tested only within a series of 3 audits or more, of at least 20 cases each: the exact test
+        for a linear trend over the order of audits (see `alternatives.trend_p`), each of the two shares
+        held to half of 1 - `confidence`.
 
     Raises:
+        GivenError: if `audits` is no table of audits.
         SelectionError: if the force has no audit of this area; the message names those it has.
         ValueError: if `confidence` is below 0.5 or not below 1.
     """
@@ -163,6 +164,7 @@ def trend(
         tuple(series),
         tuple(left_out),
         tuple(apart),
+        _too_few(shown),
         _steady(shown, series, confidence),
         _figures(shown, series, confidence),
     )
@@ -177,34 +179,35 @@ def by_area(audits: pl.DataFrame, /, *, force: str, confidence: float = CONFIDEN
         confidence: level of all intervals, between 0 and 1.
 
     Returns:
-        Audits graded by inspectors. Empty where no source counts the cases of a single area.
+        Audits graded by inspectors; shares are fractions. Empty where no source counts the cases of a
+        single area.
 
     Raises:
+        GivenError: if `audits` is no table of audits.
         ValueError: if `confidence` is below 0.5 or not below 1.
     """
     check_confidence(confidence)
     graded = [audit for audit in _audits(audits, force) if audit.graded_by == "inspectors"]
     inspections = {audit.inspection_id for audit in graded if audit.area != vocabulary.OVERALL}
     shown, left_out = _parted([audit for audit in graded if audit.inspection_id in inspections])
-    shown.sort(key=lambda audit: (_dated(audit), audit.inspection_id, audit.area != vocabulary.OVERALL))
-    too_few = tuple(audit for audit in shown if (audit.n_cases or 0) < FEWEST_CASES)
+    shown.sort(key=lambda audit: (audit.month, audit.inspection_id, audit.area != vocabulary.OVERALL))
     return ByArea(
         force,
         confidence,
         tuple(shown),
         tuple(left_out),
-        too_few,
+        _too_few(shown),
         _figures(shown, [None] * len(shown), confidence),
     )
 
 
 def _audits(audits: pl.DataFrame, force: str) -> list[GradedAudit]:
-    rows = audits.filter(pl.col("force") == force).iter_rows(named=True)
-    return sorted((GradedAudit.from_row(row) for row in rows), key=_dated)
+    rows = checked_audits(audits).filter(pl.col("force") == force).iter_rows(named=True)
+    return sorted((GradedAudit.from_row(row) for row in rows), key=lambda audit: audit.month)
 
 
-def _dated(audit: GradedAudit) -> str:
-    return (audit.fieldwork or audit.published or "")[: len("2022-02")]
+def _too_few(shown: Sequence[GradedAudit]) -> tuple[GradedAudit, ...]:
+    return tuple(audit for audit in shown if (audit.n_cases or 0) < FEWEST_CASES)
 
 
 def _parted(audits: Sequence[GradedAudit]) -> tuple[list[GradedAudit], list[tuple[GradedAudit, str]]]:
@@ -228,7 +231,7 @@ def _reason(audit: GradedAudit) -> str | None:
         return "the printed grades do not add to the number of cases"
     if audit.n_cases is None:
         return "no source read gives the number of audited cases"
-    if all(audit.count(grade) is None for grade in FOLLOWED) and audit.n_below_good is None:
+    if all(audit.count(grade) is None for grade in COMPARED) and audit.n_below_good is None:
         return "no source read gives the number at a grade"
     return None
 
@@ -239,12 +242,15 @@ def _series(
     """Number the audits by series; those that stand alone are named with the reason."""
     numbers: dict[str, int] = {}
     series: list[int | None] = []
+    few = _too_few(shown)
     for audit in shown:
-        joins = audit.role is not Role.NEITHER
+        joins = audit.role is not Role.NEITHER and audit not in few
         series.append(numbers.setdefault(audit.scale, len(numbers) + 1) if joins else None)
     apart: list[tuple[GradedAudit, str]] = []
     for place, audit in enumerate(shown):
-        if series[place] is None:
+        if audit in few:
+            apart.append((audit, f"fewer than {FEWEST_CASES} cases, too few to compare"))
+        elif series[place] is None:
             noun = vocabulary.KINDS[audit.kind].noun
             apart.append((audit, f"a {noun} is neither an inspection nor the follow-up of one"))
         elif series.count(series[place]) == 1 and len(numbers) > 1:
@@ -258,7 +264,7 @@ def _steady(
     found = []
     for number in dict.fromkeys(one for one in series if one is not None):
         joined = [audit for audit, one in zip(shown, series, strict=True) if one == number]
-        for grade in FOLLOWED:
+        for grade in COMPARED:
             known = [
                 (count, audit.n_cases)
                 for audit in joined
@@ -275,7 +281,7 @@ def _steady(
             mean_at = sum(place * n for place, n in zip(order, at, strict=True)) / sum(at)
             mean_others = sum(place * n for place, n in zip(order, others, strict=True)) / sum(others)
             # two shares are looked at: each is held to half the level (Bonferroni)
-            is_clear = p_value <= (1 - confidence) / len(FOLLOWED)
+            is_clear = p_value <= (1 - confidence) / len(COMPARED)
             found.append(Steady(grade, len(known), p_value, mean_at > mean_others, is_clear))
     return tuple(found)
 
@@ -285,7 +291,7 @@ def _figures(
 ) -> dy.DataFrame[AuditFigure]:
     rows = []
     for audit, number in zip(shown, series, strict=True):
-        dated = _dated(audit)
+        dated = audit.month
         about = {
             "inspection_id": audit.inspection_id,
             "area": audit.area,

@@ -17,7 +17,7 @@ from analysis import vocabulary
 from analysis.compare import claims as checks
 from analysis.compare import phrases
 from analysis.compare.claims import ClaimVerdict, JudgedClaim, Nearness
-from analysis.compare.graded import GradedAudit
+from analysis.compare.graded import GradedAudit, checked_evidence
 from analysis.compare.phrases import Unit
 from analysis.compare.shares import CONFIDENCE
 from analysis.evidence.cleaning import Evidence
@@ -42,11 +42,9 @@ _NAMES = {
     Fraction(9, 10): "nine in ten",
     Fraction(1): "all",
 }
-_SAYS = {
-    ClaimVerdict.MATCHES: "is what {words} says",
-    ClaimVerdict.ROUNDS_TO: "rounds to what {words} says",
-    ClaimVerdict.OVERSTATES: "is less than {words} says",
-    ClaimVerdict.UNDERSTATES: "is more than {words} says",
+_COUNT = {
+    ClaimVerdict.MATCHES: "matches it",
+    ClaimVerdict.ROUNDS_TO: "rounds to it",
 }
 
 
@@ -64,10 +62,11 @@ class CheckedClaim(checks.Checked):
 
     @property
     def explanation(self) -> str:
-        """What was counted, what the words say, and how far the one is from the other: one sentence."""
-        words = _SAYS[self.verdict].format(words=f'"{self.phrase}"')
-        apart = "" if self.verdict in (ClaimVerdict.MATCHES, ClaimVerdict.ROUNDS_TO) else self._apart()
-        return f"{self._told()} {words}{apart}: {said(self.reading)}."
+        """What the words say, what was counted, and how far the one is from the other: two sentences."""
+        told, rounding = _numbers(self.reading)
+        rounds = f", and {rounding} rounds to it" if rounding else ""
+        count = _COUNT.get(self.verdict) or self._apart()
+        return f'"{wording.capitalised(self.phrase)}" is {told}{rounds}. {self._told()} {count}.'
 
     @property
     def in_words(self) -> str:
@@ -76,17 +75,22 @@ class CheckedClaim(checks.Checked):
 
     def _told(self) -> str:
         if self.n_cases is None or self.base is None:
-            return f"A share of {_percent(self.share)}"
-        return f"{wording.of_cases(self.n_cases, self.base)} ({wording.percent(float(self.share), base=self.base)})"
+            return f"The share, {_percent(self.share)},"
+        share = wording.percent(float(self.share), base=self.base)
+        return f"The count, {self.n_cases} of {self.base} ({share}),"
 
     def _apart(self) -> str:
+        is_above = self.verdict is ClaimVerdict.UNDERSTATES
+        # at an end that the words leave out nothing lies between
         if not self.gap:
-            return ""
+            return f"is just not {'below' if is_above else 'above'} that"
         if self.reading.unit is Unit.CASES:
-            return f", by {wording.cases(abs(int(self.gap)))}"
+            return f"is {wording.cases(abs(int(self.gap)))} {'more' if is_above else 'fewer'}"
         size = wording.points(self.gap)
-        unit = "percentage point" if size in ("0", "1") else "percentage points"
-        return f", by {'less than 1' if size == '0' else size} {unit}"
+        if size == "0":
+            return f"is less than 1 percentage point {'above' if is_above else 'below'} that"
+        unit = "percentage point" if size == "1" else "percentage points"
+        return f"is {size} {unit} {'more' if is_above else 'less'}"
 
     def _lines(self) -> tuple[str, str, str]:
         estimate = self.estimate
@@ -128,11 +132,11 @@ def check_claim(phrase: str, counted: float, /, *, base: int | None = None) -> C
             number of cases. The message says what can be read.
 
     Example:
-        >>> from analysis.present.claims import check_claim
-        >>> print(check_claim("a third", 28, base=74).verdict)
+        >>> import analysis
+        >>> print(analysis.check_claim("a third", 28, base=74).verdict)
         understates
-        >>> print(check_claim("almost half", 0.49).explanation)
-        A share of 49% is what "almost half" says: 45% or more and less than 50%.
+        >>> print(analysis.check_claim("almost half", 0.49).explanation)
+        "Almost half" is 45% or more and less than 50%. The share, 49%, matches it.
     """
     checked = checks.check(phrase, counted, base=base)
     return CheckedClaim(**{one.name: getattr(checked, one.name) for one in fields(checked)})
@@ -152,6 +156,12 @@ def in_words(share: Fraction, /) -> str:
 
 def said(reading: phrases.Reading, /) -> str:
     """What words say, as numbers: "33.3% (30.8% to 35.8% rounds to it)", "more than 50%"."""
+    told, rounding = _numbers(reading)
+    return f"{told} ({rounding} rounds to it)" if rounding else told
+
+
+def _numbers(reading: phrases.Reading) -> tuple[str, str]:
+    """The numbers that words say, and those that round to them; the latter empty if nothing else does."""
     shown = _percent if reading.unit is Unit.SHARE else _count
     unit = "" if reading.unit is Unit.SHARE else " case" if reading.upper == 1 else " cases"
     less = "less" if reading.unit is Unit.SHARE else "fewer"
@@ -166,10 +176,8 @@ def said(reading: phrases.Reading, /) -> str:
         told = f"{shown(reading.lower)} to {shown(reading.upper)}{unit}"
     else:
         told = " and ".join(_ends(reading, shown, less)) + unit
-    if not reading.tolerance:
-        return told
-    rounding = " to ".join(shown(end) for end in reading.rounding if end is not None)
-    return f"{told} ({rounding}{unit} rounds to it)"
+    ends = [shown(end) for end in reading.rounding if end is not None] if reading.tolerance else []
+    return told, f"{' to '.join(ends)}{unit}" if ends else ""
 
 
 def _ends(reading: phrases.Reading, shown: Callable[[Fraction], str], less: str) -> Iterator[str]:
@@ -196,7 +204,12 @@ def _points(change: Fraction) -> str:
 
 
 def judged(evidence: Evidence, /) -> dy.DataFrame[JudgedClaim]:
-    """Every claim transcribed with its counts and verdict: one row per claim, in file order."""
+    """Every claim transcribed with its counts and verdict: one row per claim, in file order.
+
+    Raises:
+        GivenError: if `evidence` is not all cleaned tables.
+    """
+    checked_evidence(evidence)
     return checks.judged(evidence.claims, evidence.audits, evidence.statements)
 
 
@@ -231,18 +244,25 @@ def summary(evidence: Evidence, /) -> Section:
     verdicts = judged(evidence)["verdict"].to_list()
     if not verdicts:
         return paragraphs([_NO_CLAIM])
-    *first, last = (f"{verdicts.count(verdict)} {does}" for verdict, does in _DOES.items())
+    counts = [(verdicts.count(verdict), does) for verdict, does in _DOES.items()]
+    *first, last = (
+        f"{n} {one if n == 1 else several}" if n else nothing for n, (nothing, one, several) in counts
+    )
     claims = "1 claim" if len(verdicts) == 1 else f"{len(verdicts)} claims"
     return paragraphs([f"Of {claims}, {', '.join(first)}, and {last}."])
 
 
 _NO_CLAIM = "No claim has been transcribed."
 _DOES = {
-    ClaimVerdict.MATCHES: "match what was counted",
-    ClaimVerdict.ROUNDS_TO: "round to it",
-    ClaimVerdict.OVERSTATES: "overstate it",
-    ClaimVerdict.UNDERSTATES: "understate it",
-    ClaimVerdict.CANNOT: "cannot be checked",
+    ClaimVerdict.MATCHES: (
+        "none matches what was counted",
+        "matches what was counted",
+        "match what was counted",
+    ),
+    ClaimVerdict.ROUNDS_TO: ("none rounds to it", "rounds to it", "round to it"),
+    ClaimVerdict.OVERSTATES: ("none overstates it", "overstates it", "overstate it"),
+    ClaimVerdict.UNDERSTATES: ("none understates it", "understates it", "understate it"),
+    ClaimVerdict.CANNOT: ("all can be checked", "cannot be checked", "cannot be checked"),
 }
 
 
@@ -260,29 +280,29 @@ def table(evidence: Evidence, /) -> Table | Section:
             {
                 "audit": _audit_named(evidence, row),
                 "claim": _claimed(row),
+                "verdict": ". ".join((wording.capitalised(row["verdict"]), *_near(row))),
                 "page": page,
                 "n_cases": _known(row["n_cases"]),
                 "base": _known(row["base"]),
                 "share": _share(row, "share"),
                 "lower": _share(row, "lower"),
                 "upper": _share(row, "upper"),
-                "verdict": wording.capitalised(row["verdict"]),
             }
         )
     made = tables.from_rows(
         rows,
         name="table-claims",
-        caption="Claims of the press, and what was counted",
+        caption=f"Claims, and what was counted (ranges at {wording.level(CONFIDENCE)})",
         columns={
             "audit": "Audit",
             "claim": "Claim",
+            "verdict": "Verdict",
             "page": "Said by",
             "n_cases": "Cases",
             "base": "Of",
             "share": "Share",
             "lower": "Range from",
             "upper": "Range to",
-            "verdict": "Verdict",
         },
     )
     quoted = {
@@ -300,7 +320,8 @@ def sentences(evidence: Evidence, /) -> Section:
     for row in judged(evidence).iter_rows(named=True):
         named = _audit_named(evidence, row)
         verdict = wording.capitalised(row["verdict"])
-        why, notes = _why(row), list(_notes(row))
+        why = " ".join((_why(row), *_near(row)))
+        notes = list(_notes(row))
         label = "What can be said" if row["share"] is None else "What the counts say"
         plain += [f"{named}: {_claimed(row)}", f"Said by {row['publisher']}.", f"- {verdict}. {why}"]
         plain += [f"- {note}" for note in notes] + [f"- {label}: {sentence(row)}"]
@@ -314,30 +335,43 @@ def sentences(evidence: Evidence, /) -> Section:
 
 
 def sentence(row: dict[str, Any], /) -> str:
-    """The sentence that would have been right, by rule from the exact counts.
+    """The sentence that would have been right, by rule from the exact counts: of whom, when, how many of how many.
 
     Args:
         row: a row of `judged`. Without a share, the sentence says what is not known.
     """
-    grade = row["measure"].partition(" ")[2]
-    places = [
-        *([f"in {vocabulary.NAME_OF_GROUP[row['group']]}"] if row["group"] else []),
-        *([f"on {row['area']}"] if row["area"] != vocabulary.OVERALL else []),
-    ]
-    where = f"{' '.join(places)}, " if places else ""
     if row["base"] is None:
         return "No source read gives the counts, so there is no sentence to put in its place."
-    of_those = f"of the {wording.cases(row['base'])} that inspectors chose to look at"
+    grade = row["measure"].partition(" ")[2]
+    of_area = "" if row["area"] == vocabulary.OVERALL else f" of {row['area']}"
+    cases = "case" if row["base"] == 1 else "cases"
+    chosen = f"{_where(row)}, inspectors chose {row['base']} {cases}{of_area} to look at"
     if row["share"] is None:
-        return wording.capitalised(f"{where}no source read says how many {of_those} were graded {grade}.")
+        if row["is_primary"]:
+            return (
+                f'{chosen}. The inspectorate itself says that "{row["claim"]}" of them were graded {grade}; no '
+                "page read gives the count."
+            )
+        return f"{chosen}; no source read says how many of them they graded {grade}."
     n = row["n_cases"]
     share = wording.percent(row["share"], base=row["base"])
     told = in_words(Fraction(n, row["base"]))
+    if row["base"] == 1:
+        return f"{chosen} and {'graded it' if n else 'did not grade it'} {grade} ({share})."
     if told in ("none", "all"):
-        verb = "was" if told == "none" or row["base"] == 1 else "were"
-        return wording.capitalised(f"{where}{told} {of_those} ({share}) {verb} graded {grade}.")
-    verb = "was" if n == 1 else "were"
-    return wording.capitalised(f"{where}{n} {of_those} ({share}) {verb} graded {grade}, or {told}.")
+        return f"{chosen} and graded {told} of them ({share}) {grade}."
+    return f"{chosen} and graded {n} of them ({share}) {grade}: {told}."
+
+
+def _where(row: dict[str, Any]) -> str:
+    """Of whom and when an audit was: "At Warwickshire Police in February 2022"."""
+    if row["force"]:
+        place = f"At {wording.force_name(row['force'])}"
+    else:
+        place = f"In {vocabulary.NAME_OF_GROUP[row['group']]}" if row["group"] else "In this audit"
+    if row["fieldwork"]:
+        return f"{place} in {wording.month(row['fieldwork'])}"
+    return f"{place}, as published in {wording.month(row['published'])}" if row["published"] else place
 
 
 def limits() -> Section:
@@ -351,10 +385,17 @@ def limits() -> Section:
             "cases graded good look better, more cases graded inadequate look worse.",
             "Where sources disagree on a count, the verdict rests on the count that outweighs the others. The verdict "
             "by the others is told too.",
-            "Near the border between two verdicts, one case decides. The sentence with the exact count has no border.",
+            "Near the border between two verdicts, one case decides. Where 1 or 2 cases would, that is said. The "
+            "sentence with the exact count has no border.",
             wording.interval_sentence(CONFIDENCE),
         ]
     )
+
+
+def _near(row: dict[str, Any]) -> Iterator[str]:
+    """What 1 or 2 cases would change, if they would: one sentence."""
+    if row["nearby"]:
+        yield f"{wording.capitalised(row['nearby'])}."
 
 
 def _why(row: dict[str, Any]) -> str:

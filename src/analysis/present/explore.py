@@ -18,17 +18,13 @@ from analysis.present import charts, house, sections, tables, wording
 from analysis.present.pictures import Picture
 from analysis.present.sections import Section
 from analysis.present.tables import Table
-from analysis.vocabulary import Force, Grade
+from analysis.vocabulary import Force, Grade, Role
 
 TREND, AREAS = "chart-trend", "chart-areas"
 _SHADES = {
     Grade.GOOD: house.COLOURS[Grade.GOOD.value],
     Grade.INADEQUATE: house.COLOURS[Grade.INADEQUATE.value],
 }
-
-
-class MeasureError(Exception):
-    """A measure that is not followed. The message names those that are."""
 
 
 @dataclass(frozen=True)
@@ -40,22 +36,30 @@ class ForceTrend(Trend):
         """Which audits there are, and what they can bear."""
         return " ".join(trend_sentences(self))
 
-    def chart(self, measure: str = "good", /) -> alt.LayerChart:
-        """The share at a grade over time: see `trend_chart`."""
-        return trend_chart(self, measure)
+    @property
+    def words(self) -> Section:
+        """The same as paragraphs, for a notebook to show."""
+        return sections.paragraphs(trend_sentences(self))
 
-    def picture(self, measure: str = "good", /, *, name: str = TREND) -> Picture | Section:
+    def chart(self, grade: str | Grade = "good") -> alt.LayerChart:
+        """The share at a grade over time: see `trend_chart`."""
+        return trend_chart(self, grade)
+
+    def picture(self, grade: str | Grade = "good", *, name: str = TREND) -> Picture | Section:
         """The chart ready to be shared, with its table; a sentence where no share is known.
 
-        `name` is the id of the figure, and must be unique on its page.
+        `grade` is "good" or "inadequate". `name` is the id of the figure, and must be unique on its page.
+
+        Raises:
+            VocabularyError: if the grade is neither; the message names near matches.
         """
-        return _picture(self, measure, name=name)
+        return _picture(self, grade, name=name)
 
     def __repr__(self) -> str:
         return f"{self.sentence}\n{trend_table(self)!r}"
 
     def _repr_html_(self) -> str:
-        return str(sections.paragraphs(trend_sentences(self)).html) + trend_table(self).as_raw_html()
+        return str(self.words.html) + trend_table(self).as_raw_html()
 
 
 @dataclass(frozen=True)
@@ -67,22 +71,30 @@ class AreaBreakdown(ByArea):
         """Which areas were audited, and which with too few cases."""
         return " ".join(area_sentences(self))
 
-    def chart(self, measure: str = "good", /) -> alt.LayerChart:
-        """The share at a grade by area: see `area_chart`."""
-        return area_chart(self, measure)
+    @property
+    def words(self) -> Section:
+        """The same as paragraphs, for a notebook to show."""
+        return sections.paragraphs(area_sentences(self))
 
-    def picture(self, measure: str = "good", /, *, name: str = AREAS) -> Picture | Section:
+    def chart(self, grade: str | Grade = "good") -> alt.LayerChart:
+        """The share at a grade by area: see `area_chart`."""
+        return area_chart(self, grade)
+
+    def picture(self, grade: str | Grade = "good", *, name: str = AREAS) -> Picture | Section:
         """The chart ready to be shared, with its table; a sentence where no share is known.
 
-        `name` is the id of the figure, and must be unique on its page.
+        `grade` is "good" or "inadequate". `name` is the id of the figure, and must be unique on its page.
+
+        Raises:
+            VocabularyError: if the grade is neither; the message names near matches.
         """
-        return _picture(self, measure, name=name)
+        return _picture(self, grade, name=name)
 
     def __repr__(self) -> str:
         return f"{self.sentence}\n{area_table(self)!r}" if self.audits else self.sentence
 
     def _repr_html_(self) -> str:
-        told = str(sections.paragraphs(area_sentences(self)).html)
+        told = str(self.words.html)
         return told + area_table(self).as_raw_html() if self.audits else told
 
 
@@ -103,16 +115,26 @@ def trend(
         confidence: level of all intervals, at least 0.5 and below 1.
 
     Returns:
-        The trend: `.figures` (one row per audit and measure, schema `AuditFigure`), `.sentence`,
-        `.chart("good")`, `.picture("inadequate")`. A steady rise or fall is tested from 3 audits of
-        one series on: exact test for a linear trend (Graubard & Korn 1987, Biometrics 43:471).
+        The trend: `.figures` (one row per audit and measure, schema `AuditFigure`; shares are fractions),
+        `.sentence`, `.words`, `.chart(grade="good")`, `.picture(grade="inadequate")`. A steady rise or
+        fall is tested from 3 audits of one series on, of at least 20 cases each: exact test for a linear
+        trend (Graubard & Korn 1987, Biometrics 43:471).
 
     Raises:
+        GivenError: if `audits` is no table of audits.
         VocabularyError: if no force is called that; the message names near matches.
         SelectionError: if the force has no audit of this area.
         ValueError: if `confidence` is below 0.5 or not below 1.
+
+    Example:
+        >>> import analysis
+        >>> seen = analysis.trend(analysis.load_audits(), force="metropolitan")
+        >>> seen.figures.filter(measure="share_good").select("dated", pl.col("value").round(3), "base").row(0)
+        ('2016-02', 0.257, 374)
+        >>> [audit.inspection_id for audit, number in zip(seen.audits, seen.series) if number == 1]
+        ['metropolitan-2016-02-initial', 'metropolitan-2018-10-re-inspection']
     """
-    found = compared.trend(audits, force=_slug(force), area=area, confidence=confidence)
+    found = compared.trend(audits, force=vocabulary.force(force).slug, area=area, confidence=confidence)
     return ForceTrend(**{one.name: getattr(found, one.name) for one in fields(found)})
 
 
@@ -125,39 +147,30 @@ def by_area(audits: pl.DataFrame, /, *, force: str | Force, confidence: float = 
         confidence: level of all intervals, at least 0.5 and below 1.
 
     Returns:
-        The breakdown: `.figures` (schema `AuditFigure`), `.sentence`, `.chart("good")`, `.picture()`.
+        The breakdown: `.figures` (schema `AuditFigure`; shares are fractions), `.sentence`, `.words`,
+        `.chart(grade="good")`, `.picture(grade="inadequate")`.
 
     Raises:
+        GivenError: if `audits` is no table of audits.
         VocabularyError: if no force is called that; the message names near matches.
         ValueError: if `confidence` is below 0.5 or not below 1.
+
+    Example:
+        >>> import analysis
+        >>> seen = analysis.by_area(analysis.load_audits(), force="north-yorkshire")
+        >>> seen.figures.filter(measure="share_good").select("area", "n_cases", "base").rows()
+        [('overall', 11, 33), ('child protection investigations', 3, 11)]
     """
-    found = compared.by_area(audits, force=_slug(force), confidence=confidence)
+    found = compared.by_area(audits, force=vocabulary.force(force).slug, confidence=confidence)
     return AreaBreakdown(**{one.name: getattr(found, one.name) for one in fields(found)})
 
 
-def _slug(force: str | Force) -> str:
-    return force.slug if isinstance(force, Force) else vocabulary.force(force).slug
-
-
-def followed(measure: str, /) -> Grade:
-    """The grade whose share is meant: "good", "inadequate", or either as `share_…`.
-
-    Raises:
-        MeasureError: if it is another; the message names those that are followed.
-    """
-    word = measure.removeprefix("share_").strip().lower()
-    grades = [grade.value for grade in compared.FOLLOWED]
-    if word not in grades:
-        raise MeasureError(f'The share "{measure}" is not followed: {vocabulary.near_words(word, grades)}')
-    return Grade(word)
-
-
-def _picture(seen: Trend | ByArea, measure: str, *, name: str) -> Picture | Section:
-    grade = followed(measure)
+def _picture(seen: Trend | ByArea, named: str | Grade, *, name: str) -> Picture | Section:
+    grade = vocabulary.grade(named)
     told = trend_sentences(seen) if isinstance(seen, Trend) else area_sentences(seen)
     if not _rows(seen, grade):
         return sections.paragraphs([*told, f"No share graded {grade} is known, so there is no chart."])
-    chart = trend_chart(seen, measure) if isinstance(seen, Trend) else area_chart(seen, measure)
+    chart = trend_chart(seen, grade) if isinstance(seen, Trend) else area_chart(seen, grade)
     table = trend_table(seen) if isinstance(seen, Trend) else area_table(seen)
     # the words of the same result, elsewhere on the page, have the table too
     return charts.picture(chart, name=name, table=table.with_id(f"{name}-table"))
@@ -256,16 +269,16 @@ def area_table(seen: ByArea, /) -> Table:
 def _table(seen: Trend | ByArea, *, name: str, caption: str) -> Table:
     by_id = {(audit.inspection_id, audit.area): audit for audit in seen.audits}
     apart = {audit.inspection_id for audit, _ in seen.apart} if isinstance(seen, Trend) else set()
-    few = {id(audit) for audit in seen.too_few} if isinstance(seen, ByArea) else set()
+    few = {id(audit) for audit in seen.too_few}
     rows = []
-    measures = {measure_of(grade) for grade in compared.FOLLOWED} | {"share_below_good"}
+    measures = {measure_of(grade) for grade in vocabulary.COMPARED} | {"share_below_good"}
     for row in seen.figures.filter(pl.col("measure").is_in(list(measures))).iter_rows(named=True):
         audit = by_id[row["inspection_id"], row["area"]]
         remark = (
-            "shown apart"
-            if audit.inspection_id in apart
-            else "too few to compare"
+            "too few to compare"
             if id(audit) in few
+            else "shown apart"
+            if audit.inspection_id in apart
             else ""
         )
         rows.append(
@@ -306,16 +319,16 @@ def _shown(row: dict[str, Any], key: str) -> str:
 
 
 @house.unchecked
-def trend_chart(seen: Trend, measure: str = "good", /) -> alt.LayerChart:
+def trend_chart(seen: Trend, grade: str | Grade = "good", /) -> alt.LayerChart:
     """The share at a grade over time: a dot and its range for each audit, to scale.
 
-    Audits of one series are filled and joined; what is of no series is hollow and stands alone.
+    Audits of one series are filled and joined; what is joined to no other is hollow and stands alone.
     Nothing is joined across a break.
 
     Raises:
-        MeasureError: if the share is not followed.
+        VocabularyError: if the grade is neither good nor inadequate; the message names near matches.
     """
-    grade = followed(measure)
+    grade = vocabulary.grade(grade)
     colour = _SHADES[grade]
     by_id = {audit.inspection_id: audit for audit in seen.audits}
     apart = {audit.inspection_id for audit, _ in seen.apart}
@@ -381,7 +394,7 @@ def trend_chart(seen: Trend, measure: str = "good", /) -> alt.LayerChart:
     return house.styled(
         layers,
         title=_trend_title(seen, grade),
-        subtitle=_trend_subtitle(seen, grade, has_apart=bool(alone)),
+        subtitle=_trend_subtitle(seen, grade),
         description=trend_description(seen, grade),
         height=240,
     )
@@ -413,10 +426,19 @@ def _trend_title(seen: Trend, grade: Grade) -> str:
     return f"Share graded {grade} in {n} audits" if n > 1 else f"Share graded {grade} in the one audit"
 
 
-def _trend_subtitle(seen: Trend, grade: Grade, *, has_apart: bool) -> str:
+def _trend_subtitle(seen: Trend, grade: Grade) -> str:
+    drawn = {row["inspection_id"] for row in _rows(seen, grade)}
+    alone = [audit for audit, _ in seen.apart if audit.inspection_id in drawn]
+    enough = [audit for audit in alone if audit not in seen.too_few]
     about = "" if seen.area == vocabulary.OVERALL else f", {seen.area}"
     name = wording.force_name(seen.force)
-    key = ". Hollow: of no series" if has_apart else ""
+    why = {
+        f"it has fewer than {FEWEST_CASES} cases": len(enough) < len(alone),
+        "it is not an inspection or its follow-up": any(audit.role is Role.NEITHER for audit in enough),
+        "no other has the same grades": any(audit.role is not Role.NEITHER for audit in enough),
+    }
+    reasons = " or ".join(reason for reason, is_so in why.items() if is_so)
+    key = f". Hollow: not joined, as {reasons}" if reasons else ""
     return f"Share of audited cases{about}, {name}. Bars are {wording.level(seen.confidence)} ranges{key}"
 
 
@@ -436,13 +458,13 @@ def _figure(row: dict[str, Any]) -> str:
 
 
 @house.unchecked
-def area_chart(seen: ByArea, measure: str = "good", /) -> alt.LayerChart:
+def area_chart(seen: ByArea, grade: str | Grade = "good", /) -> alt.LayerChart:
     """The share at a grade by area: a dot and its range for each audit, hollow where cases are too few.
 
     Raises:
-        MeasureError: if the share is not followed.
+        VocabularyError: if the grade is neither good nor inadequate; the message names near matches.
     """
-    grade = followed(measure)
+    grade = vocabulary.grade(grade)
     colour = _SHADES[grade]
     by_id = {(audit.inspection_id, audit.area): audit for audit in seen.audits}
     few = {(audit.inspection_id, audit.area) for audit in seen.too_few}
@@ -501,7 +523,7 @@ def _area_label(audit: GradedAudit) -> str:
     # beside its year and cases a long name has no room on a phone; the table has it whole
     words = audit.area.split()
     area = audit.area if len(audit.area) <= _LONGEST else f"{' '.join(words[:4])} …"
-    year, _, _ = (audit.fieldwork or audit.published or "").partition("-")
+    year, _, _ = audit.dated.partition("-")
     return f"{wording.capitalised(area)}, {year}, {wording.cases(audit.n_cases)}"
 
 

@@ -80,24 +80,11 @@ def pairs(picture: NationalPicture, /, *, grade: str) -> Picture | Section:
     Raises:
         VocabularyError: if the grade is neither good nor inadequate; the message says so.
     """
-    chosen = grade_named(grade)
+    chosen = vocabulary.grade(grade)
     if not picture.pairs_with(chosen):
         return paragraphs([_NO_PAIRS])
     chart = national_charts.pairs(picture, chosen)
     return charts.picture(chart, name=f"chart-pairs-{chosen.column}", table=_pairs_table(picture, chosen))
-
-
-def grade_named(grade: str, /) -> Grade:
-    """One of the two grades whose shares are compared.
-
-    Raises:
-        VocabularyError: if the word is neither `good` nor `inadequate`.
-    """
-    if grade not in [known.value for known in GRADES]:
-        raise vocabulary.VocabularyError(
-            f'"{grade}" is no grade that is compared: {vocabulary.near_words(grade, [known.value for known in GRADES])}'
-        )
-    return Grade(grade)
 
 
 def _pairs_table(picture: NationalPicture, grade: Grade) -> Table:
@@ -144,7 +131,7 @@ def changes(picture: NationalPicture, /, *, grade: str) -> Picture | Section:
     Raises:
         VocabularyError: if the grade is neither good nor inadequate; the message says so.
     """
-    chosen = grade_named(grade)
+    chosen = vocabulary.grade(grade)
     if not picture.full_pairs:
         return paragraphs(national_words.headline(picture))
     rows = dict(national_charts.change_rows(picture, chosen))
@@ -270,7 +257,7 @@ def funnel(picture: NationalPicture, /, *, grade: str, force: str | None = None)
     Raises:
         VocabularyError: if the grade or the force is unknown; the message names near matches.
     """
-    chosen = grade_named(grade)
+    chosen = vocabulary.grade(grade)
     one = picture.funnels.get(chosen)
     if one is None:
         return paragraphs([_NO_FUNNEL])

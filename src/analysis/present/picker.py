@@ -4,6 +4,7 @@ In a live notebook they are widgets. Where nobody can pick, as in a notebook tha
 record or without ipywidgets, the same view of the first choice is shown, and with the same words.
 """
 
+import contextlib
 import importlib.util
 import os
 from collections.abc import Mapping
@@ -17,13 +18,12 @@ from markupsafe import Markup
 from analysis import vocabulary
 from analysis.compare import change
 from analysis.compare.change import Comparison, NoAudit, SingleAudit
-from analysis.compare.graded import GradedAudit, SelectionError
+from analysis.compare.graded import GradedAudit, SelectionError, checked_audits
 from analysis.compare.shares import CONFIDENCE
 from analysis.present import charts, explore, sections, tables, wording
-from analysis.present.explore import MeasureError
 from analysis.present.pictures import Picture
 from analysis.present.sections import Section
-from analysis.vocabulary import Force, Role
+from analysis.vocabulary import Force, Role, VocabularyError
 
 MEASURES: Mapping[str, str] = {
     "all grades": "All grades, before and after",
@@ -74,19 +74,18 @@ def view(
     Args:
         audits: one row per audit (schema `Audit`).
         force: slug, name or alias of a force, or one of `analysis.forces`.
-        measure: "all grades", "good" or "inadequate".
+        measure: "all grades", "good" or "inadequate", as in `vocabulary.grade`.
         baseline: inspection id of the earlier audit; null for the usual one.
         follow_up: inspection id of the later audit; null for the usual one.
         confidence: level of all intervals, at least 0.5 and below 1.
 
     Raises:
-        VocabularyError: if no force is called that.
-        MeasureError: if the measure is none of these.
+        GivenError: if `audits` is no table of audits.
+        VocabularyError: if no force is called that, or the measure is none of these.
         SelectionError: if an audit asked for does not exist or is not in date order.
     """
-    if measure not in MEASURES:
-        raise MeasureError(f'The measure "{measure}" is unknown: {vocabulary.near_words(measure, MEASURES)}')
-    slug = force.slug if isinstance(force, Force) else vocabulary.force(force).slug
+    measure = _measure(measure)
+    slug = vocabulary.force(force).slug
     examined = change.examine(
         audits, force=slug, baseline=baseline, follow_up=follow_up, confidence=confidence
     )
@@ -120,6 +119,17 @@ def view(
     return View(sections.paragraphs(told), drawing)
 
 
+def _measure(asked: object) -> str:
+    """One of `MEASURES`, a grade of which may be written in any way that a grade may."""
+    if isinstance(asked, str):
+        with contextlib.suppress(VocabularyError):
+            return vocabulary.grade(asked).value
+        if asked.strip().casefold() in MEASURES:
+            return asked.strip().casefold()
+    told = f'"{asked}"' if isinstance(asked, str) else repr(asked)
+    raise VocabularyError(f"The measure {told} is unknown: {vocabulary.near_words(asked, MEASURES)}")
+
+
 def status(audits: pl.DataFrame, slug: str, /) -> str:
     """What there is of a force: "two audits", "one audit" or "no audit"."""
     examined = change.examine(audits, force=slug)
@@ -139,18 +149,14 @@ def pairs(audits: pl.DataFrame, slug: str, /) -> dict[str, tuple[str, str]]:
         for audit in (GradedAudit.from_row(row) for row in rows.iter_rows(named=True))
         if audit.graded_by == "inspectors" and audit.has_case_grades
     ]
-    known.sort(key=_date)
+    known.sort(key=lambda audit: audit.month)
     return {
         f"{wording.audit_name(one)} and {wording.audit_name(other)}": (one.inspection_id, other.inspection_id)
         for place, one in enumerate(known)
         for other in known[place + 1 :]
         # months and years that overlap leave open which came first
-        if not _date(other).startswith(_date(one)) and one.role is not Role.FOLLOW_UP
+        if not other.month.startswith(one.month) and one.role is not Role.FOLLOW_UP
     }
-
-
-def _date(audit: GradedAudit) -> str:
-    return (audit.fieldwork or audit.published or "")[: len("2022-02")]
 
 
 class Explorer:
@@ -282,19 +288,24 @@ def explorer(
     Args:
         audits: one row per audit (schema `Audit`), as from `load_audits`.
         force: what is picked at first: slug, name or alias of a force, or one of `analysis.forces`.
-        measure: what is picked at first: "all grades", "good" or "inadequate".
+        measure: what is picked at first: "all grades", "good" or "inadequate", as in `vocabulary.grade`.
         confidence: level of all intervals, at least 0.5 and below 1.
 
     Returns:
         The pickers. Where nobody can pick, they show the first choice as it stands.
 
     Raises:
-        VocabularyError: if no force is called that; the message names near matches.
-        MeasureError: if the measure is none of these; the message names near matches.
+        GivenError: if `audits` is no table of audits.
+        VocabularyError: if no force is called that, or the measure is none of these; the message names
+            near matches.
         ValueError: if `confidence` is below 0.5 or not below 1.
+
+    Example:
+        >>> import analysis
+        >>> found = analysis.explorer(analysis.load_audits(), force="Dorset Police", measure="good")
+        >>> print(repr(found).splitlines()[0])
+        Dorset Police. Compared: inspection of April 2021 and post-inspection review of April 2022.
     """
-    slug = force.slug if isinstance(force, Force) else vocabulary.force(force).slug
+    slug = vocabulary.force(force).slug
     change.check_confidence(confidence)
-    if measure not in MEASURES:
-        raise MeasureError(f'The measure "{measure}" is unknown: {vocabulary.near_words(measure, MEASURES)}')
-    return Explorer(audits, force=slug, measure=measure, confidence=confidence)
+    return Explorer(checked_audits(audits), force=slug, measure=_measure(measure), confidence=confidence)

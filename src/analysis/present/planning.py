@@ -75,7 +75,8 @@ def power(
         analysis.power(pair, change=0.28, of="verdict")  # how often it makes the evidence clear
 
     Args:
-        start: a comparison, an audit, counts by grade (worst to best) or one share as a fraction 0-1.
+        start: a comparison, an audit, counts by grade (worst to best; a sequence, array or series), or one
+            share as a fraction 0-1.
         grade: whose share is to change; by default good, and for the smallest change also inadequate.
         before: cases of the earlier audit, if not those of `start`.
         after: cases of the later audit, if not those of `start`.
@@ -89,13 +90,20 @@ def power(
         draws: pairs simulated for each row of the verdict.
 
     Returns:
-        The plan, with `.sentence`, `.figures` (schema `Planned`), `.chart()` and `.picture()`. One share is
-        tested by the two-sided test of two proportions (statsmodels `power_proportions_2indep`), all grades
-        by the rank test under proportional odds (Whitehead 1993, Statistics in Medicine 12:2257).
+        The plan, with `.sentence`, `.figures` (schema `Planned`, where shares, changes and chances are
+        fractions), `.chart()` and `.picture()`. One share is tested by the two-sided test of two proportions
+        (statsmodels `power_proportions_2indep`), all grades by the rank test under proportional odds
+        (Whitehead 1993, Statistics in Medicine 12:2257).
 
     Raises:
-        PlanningError: if too much or too little is given, or the change is impossible.
+        VocabularyError: if `grade` is no grade; the message names near matches.
+        PlanningError: if too much or too little is given, a number is none, or the change is impossible.
         ValueError: if `confidence` is below 0.5 or not below 1.
+
+    Example:
+        >>> import analysis
+        >>> analysis.power(0.31, before=74, after=34, change=0.2)
+        With 74 and 34 cases, a rise of 20 points in a share (from 31%) would show 51% of the time.
     """
     made = planning.plan(
         start,
@@ -158,7 +166,10 @@ def _smallest(plan: Plan, rows: list[dict[str, Any]]) -> list[str]:
             told.append(f"So would a {size}{'' if of == named else f' in {of}'}.")
         named = of
     nothing = [_nothing(row, plan, often) for row in rows if row["change"] is None]
-    return [*told, *nothing, _SMALLER] if told else [f"With {audits} cases: {one}" for one in nothing]
+    if told:
+        return [*told, *nothing, _SMALLER]
+    first, *others = nothing
+    return [f"With {audits} cases: {first}", *others]
 
 
 _SMALLER = "Smaller changes may be there and not show."
@@ -310,8 +321,11 @@ def _point(plan: Plan, row: dict[str, Any]) -> dict[str, str]:
     signed = size if row["is_rise"] else -size
     named = _change(None, None, size) if plan.of is Of.GRADES else _change(row["grade"], signed, None)
     cases = plan.after if is_chance else int(row["x"])
+    # a line starts from the share of its grade; a shift of all grades starts from no single one
+    start = next((one["start"] for one in plan.figures.to_dicts() if one["grade"] == row["grade"]), None)
     return {
         "asked": named,
+        "start": "" if start is None else _percent(start),
         "before": str(cases if plan.before is None else plan.before),
         "after": str(cases),
         "value_power": _percent(row["y"] if is_chance else plan.chance),
@@ -525,7 +539,9 @@ def _title(plan: Plan) -> str:
         return f"Such a change shows {_percent(plan.figures['power'][0])} of the time"
     if plan.question is Question.SMALLEST_CHANGE:
         return (
-            "Only large changes show" if plan.figures["power"].is_not_null().any() else "No change would show"
+            "Smallest changes that show"
+            if plan.figures["power"].is_not_null().any()
+            else "No change would show"
         )
     if plan.figures["n_after"].is_null().any():
         return "No follow-up of any size is enough" if plan.before else "No audits of any size are enough"

@@ -43,7 +43,7 @@ class Exported:
 
 
 def export(
-    examined: Comparison | SingleAudit, folder: Path | str | None = None, /, *, replace: bool = False
+    examined: Comparison | SingleAudit, /, folder: Path | str | None = None, *, replace: bool = False
 ) -> Exported:
     """Write the figures and charts of a comparison, or of a force's one audit, as files.
 
@@ -62,13 +62,24 @@ def export(
 
     Raises:
         ExportError: if there is something in the folder already and `replace` is not set, or if
-            it holds anything that is no export, which never gives way.
+            it holds anything that is no export, which never gives way; if no folder is named, or what
+            is given is no comparison.
         EvidenceError: if the raw files cannot be cleaned, which name the sources.
         OSError: if the files cannot be written; an earlier export stays.
+
+    Example:
+        >>> import tempfile
+        >>> import analysis
+        >>> pair = analysis.compare(analysis.load_audits(), force="warwickshire")
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     analysis.export(pair, folder=Path(place) / "mine").files[:3]
+        ('figures.csv', 'figures.csv-metadata.json', 'figures.xlsx')
     """
+    if not isinstance(examined, Comparison | SingleAudit):
+        raise ExportError("Export a comparison, as from analysis.compare.")
     project = paths.project()
     usual = project.notebooks / "scratch" / "exports" / examined.force
-    place = usual if folder is None else Path(folder).expanduser().absolute()
+    place = usual if folder is None else _named(folder)
     shown = place.relative_to(project.root).as_posix() if place.is_relative_to(project.root) else str(place)
     _check(place, shown, replace=replace)
     # not `storage.alone`, which clears up beside the folder: what lies there may be somebody else's
@@ -76,6 +87,15 @@ def export(
         files = _write(examined, made, project)
         storage.switch(made, place)
     return Exported(place, files, shown)
+
+
+def _named(folder: object) -> Path:
+    # an empty name means the folder that happens to be the current one
+    if not isinstance(folder, str | Path) or not str(folder).strip():
+        raise ExportError(
+            f"{folder!r} names no folder: give the path of one, or leave `folder` out for the usual place."
+        )
+    return Path(folder).expanduser().absolute()
 
 
 def _check(place: Path, shown: str, *, replace: bool) -> None:
