@@ -1,3 +1,6 @@
+import os
+import shutil
+from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -6,6 +9,7 @@ import polars as pl
 import pytest
 import synthetic
 from hypothesis import HealthCheck, settings
+from playwright.sync_api import Browser, sync_playwright
 
 from analysis import paths
 from analysis.evidence import cleaning
@@ -37,6 +41,20 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> paths.Project:
     project = synthetic.copy_of_project(tmp_path / "project")
     monkeypatch.setenv(paths.VARIABLE, str(project.root))
     return project
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("there is no browser: .ci/run has to install chromium")
+        pytest.skip("no browser: install chromium")
+    quiet = ("--disable-background-networking", "--disable-component-update", "--disable-gpu", "--no-sandbox")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=list(quiet))
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 import csv
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +9,7 @@ import pytest
 import synthetic
 from axe_playwright_python.sync_playwright import Axe
 from lxml import html
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request
 from processes import eventually
 
 from analysis import vocabulary
@@ -47,20 +45,6 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # a draft and a published report differ in looks
     batch.sign(project, place, ["metropolitan"], reviewer="A Reader")
     return project.reports
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("there is no browser: .ci/run has to install chromium")
-        pytest.skip("no browser: install chromium")
-    quiet = ("--disable-background-networking", "--disable-component-update", "--disable-gpu", "--no-sandbox")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=list(quiet))
-        yield browser
-        browser.close()
 
 
 @dataclass
@@ -146,6 +130,19 @@ def test_index_is_whole_without_scripts(opened: Any, reports: Path) -> None:
     assert page.locator("#forces button").count() == 0
 
 
+def tabbed_through(page: Page, stops: int) -> tuple[list[int], list[str]]:
+    """The `data-number` of what the Tab key comes to, one after the other, and how each is outlined then."""
+    reached, outlined = [], []
+    for _ in range(stops):
+        page.keyboard.press("Tab")
+        number, outline = page.evaluate(
+            "[document.activeElement.dataset.number, getComputedStyle(document.activeElement).outlineStyle]"
+        )
+        reached.append(int(number))
+        outlined.append(outline)
+    return reached, outlined
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_keyboard_reaches_every_link_table_and_control_and_shows_where_it_is(name: str, opened: Any) -> None:
     page = opened(name).page
@@ -160,14 +157,7 @@ def test_keyboard_reaches_every_link_table_and_control_and_shows_where_it_is(nam
           return all.length;
         }"""
     )
-    reached, outlined = [], []
-    for _ in range(wanted):
-        page.keyboard.press("Tab")
-        number, outline = page.evaluate(
-            "[document.activeElement.dataset.number, getComputedStyle(document.activeElement).outlineStyle]"
-        )
-        reached.append(int(number))
-        outlined.append(outline)
+    reached, outlined = tabbed_through(page, wanted)
     assert reached == list(range(wanted))
     assert "none" not in outlined
 

@@ -24,8 +24,7 @@ from axe_playwright_python.sync_playwright import Axe
 from lxml import html
 from markdown_it import MarkdownIt
 from playwright.sync_api import Browser
-from test_browser import RULES, SCHEMES, WIDTHS, Opened
-from test_browser import browser as browser
+from test_browser import RULES, SCHEMES, WIDTHS, Opened, tabbed_through
 from typer.main import get_command
 
 import analysis
@@ -459,14 +458,7 @@ def test_keyboard_reaches_every_link_and_table_and_shows_where_it_is(name: str, 
           return seen.length;
         }"""
     )
-    reached, outlined = [], []
-    for _ in range(wanted):
-        page.keyboard.press("Tab")
-        number, outline = page.evaluate(
-            "[document.activeElement.dataset.number, getComputedStyle(document.activeElement).outlineStyle]"
-        )
-        reached.append(int(number))
-        outlined.append(outline)
+    reached, outlined = tabbed_through(page, wanted)
     assert reached == list(range(wanted))
     assert "none" not in outlined
 

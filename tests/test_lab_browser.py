@@ -20,7 +20,7 @@ import nbformat
 import pytest
 import synthetic
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route
 
 from analysis import paths
 
@@ -112,20 +112,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         # kernels end with it
         server.terminate()
         server.wait()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("there is no browser: .ci/run has to install chromium")
-        pytest.skip("no browser: install chromium")
-    quiet = ("--disable-background-networking", "--disable-component-update", "--disable-gpu", "--no-sandbox")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=list(quiet))
-        yield browser
-        browser.close()
 
 
 @dataclass

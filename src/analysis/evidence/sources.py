@@ -182,6 +182,12 @@ class DataPackage(_Part):
     contributors: tuple[Contributor, ...] = Field(default=(), strict=False)
     resources: tuple[Resource, ...] = Field(strict=False, min_length=1)
 
+    @property
+    def attribution(self) -> str:
+        """Who is to be named, or under which licences the data are, in one sentence."""
+        named = "; ".join(licence.attribution or licence.title for licence in self.licences)
+        return named.rstrip(".") + "."
+
     @field_validator("created", mode="before")
     @classmethod
     def _is_text(cls, value: object) -> object:

@@ -282,8 +282,8 @@ def table(evidence: Evidence, /) -> Table | Section:
                 "claim": _claimed(row),
                 "verdict": ". ".join((wording.capitalised(row["verdict"]), *_near(row))),
                 "page": page,
-                "n_cases": _known(row["n_cases"]),
-                "base": _known(row["base"]),
+                "n_cases": wording.count(row["n_cases"]),
+                "base": wording.count(row["base"]),
                 "share": _share(row, "share"),
                 "lower": _share(row, "lower"),
                 "upper": _share(row, "upper"),
@@ -414,10 +414,6 @@ def _notes(row: dict[str, Any]) -> Iterator[str]:
 
 def _claimed(row: dict[str, Any]) -> str:
     return f'"{row["claim"]}" graded {row["measure"].partition(" ")[2]}'
-
-
-def _known(count: int | None) -> str:
-    return wording.NOT_KNOWN if count is None else str(count)
 
 
 def _share(row: dict[str, Any], key: str) -> str:

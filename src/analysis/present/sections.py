@@ -320,12 +320,9 @@ def data_source() -> Section:
         EvidenceError: if `datapackage.json` cannot be read.
     """
     package = provenance.datapackage(paths.project().raw)
-    named = "; ".join(licence.attribution or licence.title for licence in package.licences)
     said = [
-        f"Data: {package.title}, version {package.version}, as of {wording.day(package.created)}. {named}".rstrip(
-            "."
-        )
-        + ".",
+        f"Data: {package.title}, version {package.version}, as of {wording.day(package.created)}. "
+        f"{package.attribution}",
         "These are not official statistics, and the inspectorate has not checked them. What each page states is in "
         "data/raw; 01_data_quality shows how it was read.",
     ]

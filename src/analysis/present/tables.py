@@ -213,9 +213,9 @@ def _audits(audits: Sequence[GradedAudit], *, name: str, caption: str, first: st
             "area": wording.capitalised(audit.area),
             "audit": wording.capitalised(wording.audit_name(audit)),
             "graded_by": vocabulary.GRADERS[audit.graded_by],
-            "n_cases": _known(audit.n_cases),
+            "n_cases": wording.count(audit.n_cases),
             **{f"n_{grade.column}": _known_grade(audit, grade) for grade in grades},
-            "n_below_good": _known(audit.n_below_good),
+            "n_below_good": wording.count(audit.n_below_good),
             "note": audit.note or "",
         }
         for audit in audits
@@ -228,11 +228,7 @@ def _audits(audits: Sequence[GradedAudit], *, name: str, caption: str, first: st
 
 
 def _known_grade(audit: GradedAudit, grade: Grade) -> str:
-    return _known(audit.count(grade)) if grade in audit.counts else "not used"
-
-
-def _known(count: int | None) -> str:
-    return wording.NOT_KNOWN if count is None else str(count)
+    return wording.count(audit.count(grade)) if grade in audit.counts else "not used"
 
 
 def figures(examined: Comparison | SingleAudit, /) -> Table:

@@ -189,6 +189,11 @@ def known_of_forces(n_forces: int, /, *, n_pairs: int, n_single: int) -> str:
     )
 
 
+def count(n: int | None, /) -> str:
+    """A number of cases as a figure: "74", or "not known"."""
+    return NOT_KNOWN if n is None else str(n)
+
+
 def cases(n: int | None, /) -> str:
     """A number of cases in words: "1 case", "74 cases", "a number of cases that is not known"."""
     if n is None:

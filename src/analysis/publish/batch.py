@@ -813,9 +813,7 @@ def run_notebooks(project: paths.Project, /) -> list[Path]:
 
 def licence(project: paths.Project, /) -> str:
     """The licence of the data, in one sentence."""
-    package = sources.datapackage(project.raw)
-    named = "; ".join(licence.attribution or licence.title for licence in package.licences)
-    return f"Data: {named}".rstrip(".") + "."
+    return f"Data: {sources.datapackage(project.raw).attribution}"
 
 
 def footer(project: paths.Project, /) -> tuple[str, ...]:
